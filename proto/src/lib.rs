@@ -9,7 +9,8 @@
 //!
 //! [`internal`] holds the log command and stored rows. It builds on the requests of [`wire`].
 //!
-//! Rule: whatever one view encodes, the other decodes and encodes to the same bytes, whatever the fields hold. Unknown fields are dropped, as prost does.
+//! Rule: what one view encodes, the other decodes and encodes to the same bytes, whatever the fields hold.
+//! Fields that our files do not know are dropped.
 //!
 //! Names follow Rust: field `TTL` is `ttl`, `peerURLs` is `peer_urls`. All bytes fields are [`bytes::Bytes`], which share
 //! the buffer they were decoded from. An enum field is an `i32`, so that unknown numbers survive.
