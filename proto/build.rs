@@ -54,22 +54,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(&api)?;
     let mut fds = etcd;
     rename_fields(&mut fds);
-    tonic_prost_build::configure()
-        .build_server(false)
-        .bytes(".")
-        .out_dir(&api)
-        .compile_fds(fds)?;
+    tonic_prost_build::configure().build_server(false).bytes(".").out_dir(&api).compile_fds(fds)?;
 
     let wire = out.join("wire");
     fs::create_dir_all(&wire)?;
     let mut fds = compile(&root, &[&ETCD[..], &INTERNAL[..]].concat())?;
     rename_fields(&mut fds);
     embed_bytes(&mut fds)?;
-    tonic_prost_build::configure()
-        .build_client(false)
-        .bytes(".")
-        .out_dir(&wire)
-        .compile_fds(fds)?;
+    tonic_prost_build::configure().build_client(false).bytes(".").out_dir(&wire).compile_fds(fds)?;
     Ok(())
 }
 
@@ -104,9 +96,7 @@ fn embed_bytes(fds: &mut FileDescriptorSet) -> Result<(), String> {
             .filter(|message| message.name() == message_name)
             .flat_map(|message| &mut message.field)
             .find(|field| field.name() == field_name && field.r#type() == Type::Message)
-            .ok_or_else(|| {
-                format!("no message field {message_name}.{field_name} to hand on as bytes")
-            })?;
+            .ok_or_else(|| format!("no message field {message_name}.{field_name} to hand on as bytes"))?;
         field.set_type(Type::Bytes);
         field.type_name = None;
         // A message knows whether it is there; bytes only when told so. An empty message must survive the way through.

@@ -15,19 +15,14 @@ use prost_types::{DescriptorProto, field_descriptor_proto::Type};
 use quorate_proto::{
     FILE_DESCRIPTOR_SET,
     api::grpc_health::HealthCheckRequest,
-    internal::{
-        Command, Membership, RaftEntry, StoredAlarm, StoredLease, StoredMember, StoredMembership,
-        Vote,
-    },
+    internal::{Command, Membership, RaftEntry, StoredAlarm, StoredLease, StoredMember, StoredMembership, Vote},
     wire::{etcdserverpb::*, v3electionpb::*, v3lockpb::*},
 };
 
 /// Decodes, and if that works encodes and decodes again.
 type Reader = fn(&[u8]) -> Result<(), TestCaseError>;
 
-fn read<M: Message + Default + PartialEq + std::fmt::Debug>(
-    bytes: &[u8],
-) -> Result<(), TestCaseError> {
+fn read<M: Message + Default + PartialEq + std::fmt::Debug>(bytes: &[u8]) -> Result<(), TestCaseError> {
     if let Ok(message) = M::decode(Bytes::copy_from_slice(bytes)) {
         let again = message.encode_to_vec();
         prop_assert_eq!(again.len(), message.encoded_len());
@@ -143,20 +138,14 @@ impl Schema {
         // No message of ours is nested in another one.
         let messages = files.into_iter().flat_map(|file| {
             let package = file.package().to_owned();
-            file.message_type
-                .into_iter()
-                .map(move |message| (format!(".{package}.{}", message.name()), message))
+            file.message_type.into_iter().map(move |message| (format!(".{package}.{}", message.name()), message))
         });
         Self(messages.collect())
     }
 
     /// Full names of the messages that go by `name` in Rust.
     fn named(&self, name: &str) -> impl Iterator<Item = &String> {
-        self.0.keys().filter(move |full| {
-            full.rsplit('.')
-                .next()
-                .is_some_and(|last| last.replace("KV", "Kv") == name)
-        })
+        self.0.keys().filter(move |full| full.rsplit('.').next().is_some_and(|last| last.replace("KV", "Kv") == name))
     }
 
     /// An encoding of the message, mostly as its fields demand.
@@ -175,11 +164,9 @@ impl Schema {
             }
             match field.r#type() {
                 Type::Message if depth == 0 => delimited_field(number, &[], &mut encoded),
-                Type::Message => delimited_field(
-                    number,
-                    &self.encode(field.type_name(), depth - 1, tape),
-                    &mut encoded,
-                ),
+                Type::Message => {
+                    delimited_field(number, &self.encode(field.type_name(), depth - 1, tape), &mut encoded)
+                }
                 Type::Bytes => delimited_field(number, &tape.bytes(12), &mut encoded),
                 Type::String if tape.below(32) == 31 => {
                     delimited_field(number, &tape.bytes(12), &mut encoded);
@@ -187,11 +174,7 @@ impl Schema {
                 Type::String => delimited_field(number, &vec![b'a'; tape.below(12)], &mut encoded),
                 _ => {
                     encode_key(number, WireType::Varint, &mut encoded);
-                    let value = if tape.below(2) == 0 {
-                        tape.next() % 4
-                    } else {
-                        tape.next()
-                    };
+                    let value = if tape.below(2) == 0 { tape.next() % 4 } else { tape.next() };
                     encode_varint(value, &mut encoded);
                 }
             }
@@ -202,10 +185,7 @@ impl Schema {
 
 fn delimited_field(number: u32, content: &[u8], into: &mut Vec<u8>) {
     encode_key(number, WireType::LengthDelimited, into);
-    encode_varint(
-        u64::try_from(content.len()).expect("a length fits 64 bits"),
-        into,
-    );
+    encode_varint(u64::try_from(content.len()).expect("a length fits 64 bits"), into);
     into.extend_from_slice(content);
 }
 
@@ -239,10 +219,7 @@ fn a_message_is_read_or_refused_whatever_the_bytes() {
     for (name, read) in REQUESTS.iter().chain(INTERNAL) {
         let found = targets.len();
         targets.extend(schema.named(name).map(|full| (full, read)));
-        assert!(
-            targets.len() > found,
-            "{name} would not be tried: no such message"
-        );
+        assert!(targets.len() > found, "{name} would not be tried: no such message");
     }
     let mut runner = TestRunner::new(ProptestConfig::with_cases(2_000));
     let outcome = runner.run(&tape(), |tape| {
@@ -250,8 +227,7 @@ fn a_message_is_read_or_refused_whatever_the_bytes() {
             let mut tape = Tape(tape.iter());
             let mut bytes = schema.encode(name, 5, &mut tape);
             damage(&mut bytes, &mut tape);
-            read(&bytes)
-                .map_err(|error| TestCaseError::fail(format!("{name} of {bytes:?}: {error}")))?;
+            read(&bytes).map_err(|error| TestCaseError::fail(format!("{name} of {bytes:?}: {error}")))?;
         }
         Ok(())
     });
@@ -269,25 +245,14 @@ proptest! {
 
 #[test]
 fn the_request_of_every_method_is_tried() {
-    let set = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET)
-        .expect("build.rs wrote a descriptor set");
-    let methods = set
-        .file
-        .iter()
-        .flat_map(|file| &file.service)
-        .flat_map(|service| &service.method);
+    let set = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).expect("build.rs wrote a descriptor set");
+    let methods = set.file.iter().flat_map(|file| &file.service).flat_map(|service| &service.method);
     // prost spells an acronym as a word.
     let requests = methods.map(|method| {
-        let (_, name) = method
-            .input_type()
-            .rsplit_once('.')
-            .expect("a full name has a package");
+        let (_, name) = method.input_type().rsplit_once('.').expect("a full name has a package");
         name.replace("KV", "Kv")
     });
-    let tried: BTreeSet<_> = REQUESTS
-        .iter()
-        .map(|(name, _)| (*name).to_owned())
-        .collect();
+    let tried: BTreeSet<_> = REQUESTS.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(requests.collect::<BTreeSet<_>>(), tried);
 }
 
@@ -303,13 +268,8 @@ fn nested_txn(levels: usize) -> Vec<u8> {
 
 #[test]
 fn a_txn_nested_beyond_reason_is_refused_before_it_can_exhaust_the_stack() {
-    let shallow =
-        TxnRequest::decode(&nested_txn(20)[..]).expect("twenty levels are far below prost's limit");
+    let shallow = TxnRequest::decode(&nested_txn(20)[..]).expect("twenty levels are far below prost's limit");
     assert_eq!(shallow.success.len(), 1);
-    let error =
-        TxnRequest::decode(&nested_txn(2_000)[..]).expect_err("prost stops at a hundred levels");
-    assert!(
-        error.to_string().contains("recursion limit reached"),
-        "{error}"
-    );
+    let error = TxnRequest::decode(&nested_txn(2_000)[..]).expect_err("prost stops at a hundred levels");
+    assert!(error.to_string().contains("recursion limit reached"), "{error}");
 }

@@ -13,9 +13,7 @@ use prost_types::{
 };
 
 fn descriptors() -> Vec<FileDescriptorProto> {
-    FileDescriptorSet::decode(quorate_proto::FILE_DESCRIPTOR_SET)
-        .expect("build.rs wrote a descriptor set")
-        .file
+    FileDescriptorSet::decode(quorate_proto::FILE_DESCRIPTOR_SET).expect("build.rs wrote a descriptor set").file
 }
 
 /// The facts of an expectation, without comments. A fact that is written twice is a mistake of the table.
@@ -38,11 +36,7 @@ fn assert_same(ours: &BTreeSet<String>, published: &BTreeSet<String>) {
 }
 
 /// Calls `visit` with every message, nested ones included, and its full name.
-fn each_message(
-    scope: &str,
-    messages: &[DescriptorProto],
-    visit: &mut impl FnMut(&str, &DescriptorProto),
-) {
+fn each_message(scope: &str, messages: &[DescriptorProto], visit: &mut impl FnMut(&str, &DescriptorProto)) {
     for message in messages {
         let name = format!("{scope}.{}", message.name());
         visit(&name, message);
@@ -69,33 +63,20 @@ fn fields_of(name: &str, message: &DescriptorProto) -> Vec<String> {
         return vec![format!("{name} -")];
     }
     let line = |field: &prost_types::FieldDescriptorProto| {
-        let repeated = if field.label() == Label::Repeated {
-            "repeated "
-        } else {
-            ""
-        };
+        let repeated = if field.label() == Label::Repeated { "repeated " } else { "" };
         let kind = type_name(field.r#type(), field.type_name());
         let oneof = field.oneof_index.map_or(String::new(), |index| {
             let index = usize::try_from(index).expect("protox numbers oneofs from 0");
             format!(" oneof {}", message.oneof_decl[index].name())
         });
-        format!(
-            "{name} {} {} {repeated}{kind}{oneof}",
-            field.number(),
-            field.name()
-        )
+        format!("{name} {} {} {repeated}{kind}{oneof}", field.number(), field.name())
     };
     message.field.iter().map(line).collect()
 }
 
 fn values_of(scope: &str, kind: &EnumDescriptorProto) -> Vec<String> {
     let value = |value: &prost_types::EnumValueDescriptorProto| {
-        format!(
-            "{scope}.{} {} = {}",
-            kind.name(),
-            value.name(),
-            value.number()
-        )
+        format!("{scope}.{} {} = {}", kind.name(), value.name(), value.number())
     };
     kind.value.iter().map(value).collect()
 }
@@ -115,18 +96,9 @@ fn every_field_has_the_published_number_and_type() {
 fn every_enum_value_has_the_published_number() {
     let mut ours = BTreeSet::new();
     for file in descriptors() {
-        ours.extend(
-            file.enum_type
-                .iter()
-                .flat_map(|kind| values_of(file.package(), kind)),
-        );
+        ours.extend(file.enum_type.iter().flat_map(|kind| values_of(file.package(), kind)));
         each_message(file.package(), &file.message_type, &mut |name, message| {
-            ours.extend(
-                message
-                    .enum_type
-                    .iter()
-                    .flat_map(|kind| values_of(name, kind)),
-            );
+            ours.extend(message.enum_type.iter().flat_map(|kind| values_of(name, kind)));
         });
     }
     assert_same(&ours, &expected(include_str!("contract/enums.txt")));

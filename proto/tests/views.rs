@@ -9,8 +9,8 @@ use prost::bytes::Bytes;
 use quorate_proto::{api, wire};
 
 use api::etcdserverpb::{
-    DeleteRangeResponse, PutResponse, RangeResponse, RangeStreamResponse, ResponseHeader,
-    ResponseOp, TxnResponse, WatchResponse, response_op::Response,
+    DeleteRangeResponse, PutResponse, RangeResponse, RangeStreamResponse, ResponseHeader, ResponseOp, TxnResponse,
+    WatchResponse, response_op::Response,
 };
 use api::mvccpb::{Event, KeyValue};
 
@@ -20,119 +20,74 @@ fn bytes() -> impl Strategy<Value = Bytes> {
 
 fn header() -> impl Strategy<Value = Option<ResponseHeader>> {
     let header = (any::<u64>(), any::<u64>(), any::<i64>(), any::<u64>());
-    option::of(header.prop_map(
-        |(cluster_id, member_id, revision, raft_term)| ResponseHeader {
-            cluster_id,
-            member_id,
-            revision,
-            raft_term,
-        },
-    ))
+    option::of(header.prop_map(|(cluster_id, member_id, revision, raft_term)| ResponseHeader {
+        cluster_id,
+        member_id,
+        revision,
+        raft_term,
+    }))
 }
 
 fn key_value() -> impl Strategy<Value = KeyValue> {
-    (
-        bytes(),
-        any::<i64>(),
-        any::<i64>(),
-        any::<i64>(),
-        bytes(),
-        any::<i64>(),
+    (bytes(), any::<i64>(), any::<i64>(), any::<i64>(), bytes(), any::<i64>()).prop_map(
+        |(key, create_revision, mod_revision, version, value, lease)| KeyValue {
+            key,
+            create_revision,
+            mod_revision,
+            version,
+            value,
+            lease,
+        },
     )
-        .prop_map(
-            |(key, create_revision, mod_revision, version, value, lease)| KeyValue {
-                key,
-                create_revision,
-                mod_revision,
-                version,
-                value,
-                lease,
-            },
-        )
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    (
-        any::<i32>(),
-        option::of(key_value()),
-        option::of(key_value()),
-    )
-        .prop_map(|(r#type, kv, prev_kv)| Event {
-            r#type,
-            kv,
-            prev_kv,
-        })
+    (any::<i32>(), option::of(key_value()), option::of(key_value())).prop_map(|(r#type, kv, prev_kv)| Event {
+        r#type,
+        kv,
+        prev_kv,
+    })
 }
 
 fn range_response() -> impl Strategy<Value = RangeResponse> {
-    (
-        header(),
-        vec(key_value(), 0..5),
-        any::<bool>(),
-        any::<i64>(),
-    )
-        .prop_map(|(header, kvs, more, count)| RangeResponse {
-            header,
-            kvs,
-            more,
-            count,
-        })
+    (header(), vec(key_value(), 0..5), any::<bool>(), any::<i64>())
+        .prop_map(|(header, kvs, more, count)| RangeResponse { header, kvs, more, count })
 }
 
 fn put_response() -> impl Strategy<Value = PutResponse> {
-    (header(), option::of(key_value()))
-        .prop_map(|(header, prev_kv)| PutResponse { header, prev_kv })
+    (header(), option::of(key_value())).prop_map(|(header, prev_kv)| PutResponse { header, prev_kv })
 }
 
 fn delete_range_response() -> impl Strategy<Value = DeleteRangeResponse> {
-    (header(), any::<i64>(), vec(key_value(), 0..5)).prop_map(|(header, deleted, prev_kvs)| {
-        DeleteRangeResponse {
-            header,
-            deleted,
-            prev_kvs,
-        }
+    (header(), any::<i64>(), vec(key_value(), 0..5)).prop_map(|(header, deleted, prev_kvs)| DeleteRangeResponse {
+        header,
+        deleted,
+        prev_kvs,
     })
 }
 
 fn watch_response() -> impl Strategy<Value = WatchResponse> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-    (
-        header(),
-        any::<i64>(),
-        flags,
-        any::<i64>(),
-        ".{0,12}",
-        vec(event(), 0..5),
+    (header(), any::<i64>(), flags, any::<i64>(), ".{0,12}", vec(event(), 0..5)).prop_map(
+        |(header, watch_id, (created, canceled, fragment), compact_revision, cancel_reason, events)| WatchResponse {
+            header,
+            watch_id,
+            created,
+            canceled,
+            compact_revision,
+            cancel_reason,
+            fragment,
+            events,
+        },
     )
-        .prop_map(
-            |(
-                header,
-                watch_id,
-                (created, canceled, fragment),
-                compact_revision,
-                cancel_reason,
-                events,
-            )| WatchResponse {
-                header,
-                watch_id,
-                created,
-                canceled,
-                compact_revision,
-                cancel_reason,
-                fragment,
-                events,
-            },
-        )
 }
 
 fn txn_of(op: impl Strategy<Value = Option<Response>>) -> impl Strategy<Value = TxnResponse> {
     let op = op.prop_map(|response| ResponseOp { response });
-    (header(), any::<bool>(), vec(op, 0..4)).prop_map(|(header, succeeded, responses)| {
-        TxnResponse {
-            header,
-            succeeded,
-            responses,
-        }
+    (header(), any::<bool>(), vec(op, 0..4)).prop_map(|(header, succeeded, responses)| TxnResponse {
+        header,
+        succeeded,
+        responses,
     })
 }
 
@@ -202,13 +157,9 @@ proptest! {
 
 #[test]
 fn an_empty_previous_key_value_is_told_from_an_absent_one() {
-    let empty = PutResponse {
-        prev_kv: Some(KeyValue::default()),
-        ..Default::default()
-    };
+    let empty = PutResponse { prev_kv: Some(KeyValue::default()), ..Default::default() };
     let bytes = Bytes::from(empty.encode_to_vec());
-    let passed =
-        wire::etcdserverpb::PutResponse::decode(bytes).expect("the caller's view encoded it");
+    let passed = wire::etcdserverpb::PutResponse::decode(bytes).expect("the caller's view encoded it");
     assert_eq!(passed.prev_kv, Some(Bytes::new()));
 
     let absent = wire::etcdserverpb::PutResponse::default();
@@ -217,10 +168,7 @@ fn an_empty_previous_key_value_is_told_from_an_absent_one() {
 
 #[test]
 fn decoded_bytes_fields_share_the_buffer_they_came_in() {
-    let put = wire::etcdserverpb::PutRequest {
-        value: Bytes::from(vec![7; 1024]),
-        ..Default::default()
-    };
+    let put = wire::etcdserverpb::PutRequest { value: Bytes::from(vec![7; 1024]), ..Default::default() };
     let buffer = Bytes::from(put.encode_to_vec());
     let decoded = wire::etcdserverpb::PutRequest::decode(buffer.clone()).expect("encoded above");
     assert!(buffer.as_ptr_range().contains(&decoded.value.as_ptr()));

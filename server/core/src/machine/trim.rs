@@ -1,0 +1,102 @@
+//! The physical half of compaction: removing the rows that the floor hides, in small steps.
+//!
+//! Rule: a step visits a bounded number of rows, its deletions are one batch, and stopping between two steps (by a crash
+//! or because writers are waiting) loses nothing: the next start visits the same rows again. Nothing that a client can ask
+//! depends on it. It is never ahead of a view that still sees the rows.
+//!
+//! A step walks the rows in revision order: every version that the new floor hides belongs to a key that changed at or
+//! after the old floor, so the work follows what was written, not how much is stored.
+
+use crate::error::Fault;
+use crate::ids::Revision;
+use crate::machine::Machine;
+use crate::mvcc::compact::Progress;
+use crate::mvcc::row;
+use crate::storage::codec::{index_key, row_key, row_revision};
+use crate::storage::table::local;
+use crate::storage::{Engine, Table, Write};
+use bytes::Bytes;
+use std::ops::ControlFlow;
+
+/// What one step did.
+#[derive(Debug)]
+pub struct TrimStep {
+    /// The deletions, and at the end the mark; write them as one batch.
+    pub writes: Vec<Write>,
+    /// Versions removed.
+    pub removed: usize,
+    /// Where the next step begins; nothing when the floor is reached.
+    pub next: Option<Progress>,
+}
+
+impl Machine {
+    /// The floor up to which rows are gone.
+    #[must_use]
+    pub fn trimmed(&self) -> i64 {
+        self.trimmed
+    }
+
+    /// The work there is: nothing while all hidden rows are gone, or while a view still sees the rest.
+    #[must_use]
+    pub fn trim_pending(&self) -> Option<Progress> {
+        let floor = self.compact_revision.min(self.pins.reclaimable());
+        // At the last floor a tombstone was kept; so its own revision is visited again.
+        (floor > self.trimmed).then(|| Progress { floor, next: Revision::new(self.trimmed.max(0), 0) })
+    }
+
+    /// Does one step of at most `rows_max` rows.
+    ///
+    /// # Errors
+    /// A fault of the engine.
+    pub fn trim_step(&mut self, engine: &dyn Engine, progress: Progress, rows_max: usize) -> Result<TrimStep, Fault> {
+        let start = row_key(progress.next);
+        let end = row_key(Revision::new(progress.floor.saturating_add(1), 0));
+        let mut keys: Vec<Bytes> = Vec::new();
+        let mut visited = 0;
+        let mut stopped_at = None;
+        let mut fault = None;
+        engine.scan(Table::Row, &start, Some(&end), &mut |row_key, value| {
+            let read = row_revision(row_key).and_then(|revision| Ok((revision, row::head(value)?)));
+            match read {
+                Ok((revision, _)) if visited == rows_max => {
+                    stopped_at = Some(revision);
+                    ControlFlow::Break(())
+                }
+                Ok((_, head)) => {
+                    visited += 1;
+                    keys.push(Bytes::copy_from_slice(head.key));
+                    ControlFlow::Continue(())
+                }
+                Err(damage) => {
+                    fault = Some(damage);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        let mut step = TrimStep { writes: Vec::new(), removed: 0, next: None };
+        for key in keys {
+            for version in self.index.trim(&key, progress.floor) {
+                step.removed += 1;
+                let row = Bytes::copy_from_slice(&row_key(version.revision));
+                step.writes.push(Write::Delete { table: Table::Row, key: row });
+                let index = index_key(&key, version.revision);
+                step.writes.push(Write::Delete { table: Table::Index, key: index });
+            }
+        }
+        step.next = stopped_at.map(|next| Progress { floor: progress.floor, next });
+        if step.next.is_none() {
+            self.trimmed = progress.floor;
+            step.writes.push(Write::Put {
+                table: Table::Local,
+                key: Bytes::from_static(local::TRIMMED),
+                value: Bytes::copy_from_slice(&progress.floor.to_be_bytes()),
+            });
+        }
+        Ok(step)
+    }
+}
