@@ -4,8 +4,10 @@
 //! or because writers are waiting) loses nothing: the next start visits the same rows again. Nothing that a client can ask
 //! depends on it. It is never ahead of a view that still sees the rows.
 //!
-//! A step walks the rows in revision order: every version that the new floor hides belongs to a key that changed at or
-//! after the old floor, so the work follows what was written, not how much is stored.
+//! A step walks the rows in revision order. Each row it meets lets go of the versions of its key up to itself that the
+//! floor hides: at most itself and the one that the last compaction had kept. Every hidden version is met that way,
+//! because what superseded it was written after the last floor. So the work follows what was written, not how much is
+//! stored, and a key with a million versions goes in as many small steps as a million keys.
 
 use crate::error::Fault;
 use crate::ids::Revision;
@@ -51,7 +53,7 @@ impl Machine {
     pub fn trim_step(&mut self, engine: &dyn Engine, progress: Progress, rows_max: usize) -> Result<TrimStep, Fault> {
         let start = row_key(progress.next);
         let end = row_key(Revision::new(progress.floor.saturating_add(1), 0));
-        let mut keys: Vec<Bytes> = Vec::new();
+        let mut met: Vec<(Bytes, Revision)> = Vec::new();
         let mut visited = 0;
         let mut stopped_at = None;
         let mut fault = None;
@@ -62,9 +64,9 @@ impl Machine {
                     stopped_at = Some(revision);
                     ControlFlow::Break(())
                 }
-                Ok((_, head)) => {
+                Ok((revision, head)) => {
                     visited += 1;
-                    keys.push(Bytes::copy_from_slice(head.key));
+                    met.push((Bytes::copy_from_slice(head.key), revision));
                     ControlFlow::Continue(())
                 }
                 Err(damage) => {
@@ -76,11 +78,12 @@ impl Machine {
         if let Some(fault) = fault {
             return Err(fault);
         }
-        keys.sort_unstable();
-        keys.dedup();
+        // The newest meeting with each key does for the earlier ones.
+        met.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
+        met.dedup_by(|later, kept| later.0 == kept.0);
         let mut step = TrimStep { writes: Vec::new(), removed: 0, next: None };
-        for key in keys {
-            for version in self.index.trim(&key, progress.floor) {
+        for (key, up_to) in met {
+            for version in self.index.trim(&key, progress.floor, up_to) {
                 step.removed += 1;
                 let row = Bytes::copy_from_slice(&row_key(version.revision));
                 step.writes.push(Write::Delete { table: Table::Row, key: row });

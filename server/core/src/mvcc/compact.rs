@@ -53,7 +53,7 @@ impl Weight {
     /// Enters the history of a key as it is found when a store is opened at `floor`; rows that the floor hides may still
     /// be there, and do not count.
     pub fn load(&mut self, history: &KeyHistory, floor: i64) {
-        let doomed = history.doomed(floor).len();
+        let doomed = history.doomed(floor, Revision::new(i64::MAX, u32::MAX)).count();
         let mut before: Option<&Version> = None;
         for version in history.versions().skip(doomed) {
             self.push(version, before);

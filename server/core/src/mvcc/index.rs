@@ -119,14 +119,14 @@ impl Index {
         self.keys.insert(history);
     }
 
-    /// Drops the versions of one key that the floor hides; answers their revisions.
-    pub fn trim(&mut self, key: &[u8], floor: i64) -> Vec<Version> {
+    /// Drops the versions of one key up to `up_to` that the floor hides; answers them.
+    pub fn trim(&mut self, key: &[u8], floor: i64, up_to: Revision) -> Vec<Version> {
         let Some(history) = self.keys.get(key) else {
             return Vec::new();
         };
-        let doomed = history.doomed(floor);
+        let doomed: Vec<Version> = history.doomed(floor, up_to).copied().collect();
         if !doomed.is_empty() {
-            match history.trimmed(floor) {
+            match history.without_oldest(doomed.len()) {
                 Some(trimmed) => self.keys.insert(trimmed),
                 None => drop(self.keys.remove(key)),
             }

@@ -62,33 +62,60 @@ pub struct KeyHistory {
     older: Option<Arc<Older>>,
 }
 
-/// Versions before the newest, ascending, in chunks of falling size: each at least twice the next.
+/// Versions before the newest, ascending, in chunks of falling size: each about twice the next.
 #[derive(Clone, Debug, Default)]
 struct Older {
-    chunks: Vec<Arc<[Version]>>,
+    chunks: Vec<Chunk>,
+}
+
+/// Some consecutive versions. What a compaction drops is stepped over, not copied away, until the chunk is merged.
+#[derive(Clone, Debug)]
+struct Chunk {
+    versions: Arc<[Version]>,
+    dropped: usize,
+}
+
+impl Chunk {
+    fn versions(&self) -> &[Version] {
+        &self.versions[self.dropped..]
+    }
 }
 
 impl Older {
     fn push(&mut self, version: Version) {
-        self.chunks.push(Arc::from([version]));
+        self.chunks.push(Chunk { versions: Arc::from([version]), dropped: 0 });
         while let [.., left, right] = self.chunks.as_slice() {
-            if left.len() >= 2 * right.len() {
+            if left.versions().len() >= 2 * right.versions().len() {
                 break;
             }
-            let merged: Arc<[Version]> = left.iter().chain(right.iter()).copied().collect();
+            let versions = left.versions().iter().chain(right.versions()).copied().collect();
             self.chunks.truncate(self.chunks.len() - 2);
-            self.chunks.push(merged);
+            self.chunks.push(Chunk { versions, dropped: 0 });
         }
     }
 
     fn iter(&self) -> impl DoubleEndedIterator<Item = &Version> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
+        self.chunks.iter().flat_map(|chunk| chunk.versions())
     }
 
     fn at(&self, main: i64) -> Option<&Version> {
-        let chunk = self.chunks.iter().rev().find(|chunk| chunk[0].revision.main <= main)?;
+        let chunk = self.chunks.iter().rev().find(|chunk| chunk.versions()[0].revision.main <= main)?.versions();
         let end = chunk.partition_point(|version| version.revision.main <= main);
         chunk.get(end - 1)
+    }
+
+    /// Drops the `count` oldest versions.
+    fn drop_oldest(&mut self, mut count: usize) {
+        let mut whole = 0;
+        for chunk in &mut self.chunks {
+            if count < chunk.versions().len() {
+                chunk.dropped += count;
+                break;
+            }
+            count -= chunk.versions().len();
+            whole += 1;
+        }
+        self.chunks.drain(..whole);
     }
 }
 
@@ -138,30 +165,32 @@ impl KeyHistory {
         Arc::make_mut(self.older.get_or_insert_default()).push(before);
     }
 
-    /// The versions that no read at `floor` or later, and no watch from `floor`, can see.
-    #[must_use]
-    pub fn doomed(&self, floor: i64) -> Vec<Version> {
-        let Some(newest) = self.newest_up_to(floor).copied() else {
-            return Vec::new();
-        };
-        let keeps_newest = !newest.is_tombstone() || newest.revision.main == floor;
-        let goes = |version: &&Version| {
-            version.revision < newest.revision || (version.revision == newest.revision && !keeps_newest)
-        };
-        self.versions().take_while(goes).copied().collect()
+    /// The versions up to `up_to` that no read at `floor` or later, and no watch from `floor`, can see.
+    pub fn doomed(&self, floor: i64, up_to: Revision) -> impl Iterator<Item = &Version> {
+        let newest = self.newest_up_to(floor);
+        // Everything before `kept` goes; nothing when no version is at or below the floor.
+        let kept = newest.map_or(Revision::default(), |newest| {
+            let stays = !newest.is_tombstone() || newest.revision.main == floor;
+            if stays { newest.revision } else { Revision::new(newest.revision.main, newest.revision.sub + 1) }
+        });
+        self.versions().take_while(move |version| version.revision < kept && version.revision <= up_to)
     }
 
-    /// The history without the versions of [`Self::doomed`]; nothing when none is left.
+    /// The history without its `count` oldest versions; nothing when none is left.
     #[must_use]
-    pub fn trimmed(&self, floor: i64) -> Option<Self> {
-        let doomed = self.doomed(floor).len();
-        let mut kept = self.versions().skip(doomed).copied();
-        let mut history = Self::new(&self.key, kept.next()?);
-        let rest: Vec<Version> = kept.collect();
-        if let Some((latest, middle)) = rest.split_last() {
-            let older = std::iter::once(history.latest).chain(middle.iter().copied()).collect();
-            history.older = Some(Arc::new(Older { chunks: vec![older] }));
-            history.latest = *latest;
+    pub fn without_oldest(&self, count: usize) -> Option<Self> {
+        let mut history = self.clone();
+        match history.older.as_mut().map(Arc::make_mut) {
+            None => return (count == 0).then_some(history),
+            Some(older) => {
+                if count > older.chunks.iter().map(|chunk| chunk.versions().len()).sum() {
+                    return None;
+                }
+                older.drop_oldest(count);
+                if older.chunks.is_empty() {
+                    history.older = None;
+                }
+            }
         }
         Some(history)
     }
@@ -201,8 +230,14 @@ mod tests {
         key
     }
 
-    fn mains(versions: &[Version]) -> Vec<i64> {
-        versions.iter().map(|version| version.revision.main).collect()
+    const ALL: Revision = Revision::new(i64::MAX, u32::MAX);
+
+    fn doomed(key: &KeyHistory, floor: i64, up_to: Revision) -> Vec<i64> {
+        key.doomed(floor, up_to).map(|version| version.revision.main).collect()
+    }
+
+    fn trimmed(key: &KeyHistory, floor: i64) -> Option<KeyHistory> {
+        key.without_oldest(key.doomed(floor, ALL).count())
     }
 
     #[test]
@@ -215,18 +250,20 @@ mod tests {
     #[test]
     fn trimming_keeps_what_the_floor_can_see() {
         let key = example();
-        for (floor, doomed) in [(1, vec![]), (3, vec![]), (5, vec![2]), (6, vec![2, 4]), (7, vec![2, 4, 6])] {
-            assert_eq!(mains(&key.doomed(floor)), doomed, "floor {floor}");
+        let expected: [(i64, &[i64]); 6] =
+            [(1, &[]), (3, &[]), (5, &[2]), (6, &[2, 4]), (7, &[2, 4, 6]), (8, &[2, 4, 6])];
+        for (floor, gone) in expected {
+            assert_eq!(doomed(&key, floor, ALL), gone, "floor {floor}");
         }
-        assert_eq!(mains(&key.doomed(8)), [2, 4, 6]);
+        assert_eq!(doomed(&key, 8, Revision::new(4, 0)), [2, 4], "no further than asked");
     }
 
     #[test]
     fn a_key_whose_last_version_is_a_tombstone_below_the_floor_is_gone() {
         let mut key = KeyHistory::new(b"k", version(2, 2, 1));
         key.push(version(3, 0, 0));
-        assert!(key.trimmed(3).is_some());
-        assert!(key.trimmed(4).is_none());
+        assert!(trimmed(&key, 3).is_some());
+        assert!(trimmed(&key, 4).is_none());
     }
 
     proptest! {
@@ -257,10 +294,20 @@ mod tests {
                 let expected = plain.iter().rev().find(|version| version.revision.main <= main);
                 prop_assert_eq!(key.newest_up_to(main), expected);
             }
-            // Trimming changes no answer at the floor or above it.
-            let trimmed = key.trimmed(floor);
+            // Trimming changes no answer at the floor or above it, and leaves a history that goes on like any other.
+            let mut trimmed = trimmed(&key, floor);
             for main in floor..=main + 1 {
                 prop_assert_eq!(trimmed.as_ref().and_then(|key| key.at(main)), key.at(main));
+            }
+            if let Some(trimmed) = &mut trimmed {
+                let kept = trimmed.versions().count();
+                let oldest = trimmed.versions().next().map(|version| version.revision);
+                for more in 1..20 {
+                    trimmed.push(version(main + more, create.max(2), count + more));
+                }
+                prop_assert_eq!(trimmed.versions().count(), kept + 19);
+                prop_assert_eq!(trimmed.versions().next().map(|version| version.revision), oldest);
+                prop_assert!(trimmed.versions().is_sorted_by_key(|version| version.revision));
             }
         }
     }
