@@ -46,9 +46,12 @@ pub(crate) fn records(from: u64, to: u64) -> Vec<LogRecord> {
         .collect()
 }
 
+/// What one callback said, under the label it was made with.
+pub(crate) type Answer = (u64, Result<(), WalError>);
+
 /// Collects what callbacks said, in the order in which they said it.
 #[derive(Clone, Default)]
-pub(crate) struct Answers(Arc<Mutex<Vec<(u64, Result<(), WalError>)>>>);
+pub(crate) struct Answers(Arc<Mutex<Vec<Answer>>>);
 
 impl Answers {
     pub(crate) fn done(&self, label: u64) -> Done {
@@ -69,7 +72,7 @@ impl Answers {
     }
 
     /// Takes everything said so far.
-    pub(crate) fn take(&self) -> Vec<(u64, Result<(), WalError>)> {
+    pub(crate) fn take(&self) -> Vec<Answer> {
         std::mem::take(&mut *self.0.lock())
     }
 }
