@@ -32,26 +32,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => 3,
     };
     let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "waiters  appends/s  syncs/s  records/sync  longest sync"
-    )?;
+    writeln!(out, "waiters  appends/s  syncs/s  records/sync  longest sync")?;
     for waiters in [1, 8, 64, 512] {
         let (rate, syncs, longest) = measure(waiters, Duration::from_secs(seconds))?;
         let together = rate / syncs.max(1.0);
-        writeln!(
-            out,
-            "{waiters:>7}  {rate:>9.0}  {syncs:>7.0}  {together:>12.1}  {longest:>12.1?}"
-        )?;
+        writeln!(out, "{waiters:>7}  {rate:>9.0}  {syncs:>7.0}  {together:>12.1}  {longest:>12.1?}")?;
     }
     Ok(())
 }
 
 /// Appends per second, syncs per second, the longest sync.
-fn measure(
-    waiters: u64,
-    time: Duration,
-) -> Result<(f64, f64, Duration), Box<dyn std::error::Error>> {
+fn measure(waiters: u64, time: Duration) -> Result<(f64, f64, Duration), Box<dyn std::error::Error>> {
     let dir = tempfile::tempdir_in(".")?;
     let (wal, _) = Wal::open(Arc::new(OsFileSystem), dir.path(), WalOptions::default())?;
     let payload = Bytes::from(vec![7; PAYLOAD_BYTES]);
@@ -60,11 +51,7 @@ fn measure(
     let (mut sent, mut seen) = (0, 0);
     while started.elapsed() < time {
         while sent < seen + waiters {
-            let record = LogRecord {
-                index: sent,
-                term: 1,
-                payload: payload.clone(),
-            };
+            let record = LogRecord { index: sent, term: 1, payload: payload.clone() };
             let acknowledged = acknowledged.clone();
             let done = move |result: Result<(), _>| {
                 if result.is_ok() {
@@ -87,9 +74,5 @@ fn measure(
     let took = started.elapsed().as_secs_f64();
     let metrics = wal.metrics();
     wal.close();
-    Ok((
-        seen as f64 / took,
-        metrics.syncs as f64 / took,
-        metrics.sync_longest,
-    ))
+    Ok((seen as f64 / took, metrics.syncs as f64 / took, metrics.sync_longest))
 }

@@ -84,12 +84,7 @@ impl FileSystem for OsFileSystem {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
         Ok(Box::new(OsFile(file)))
     }
 
@@ -181,23 +176,15 @@ mod tests {
         let mut buf = [1; 4];
         file.read_at(96, &mut buf).expect("read");
         assert_eq!(&buf, b"\0\0wx");
-        assert_eq!(
-            file.read_at(100, &mut buf)
-                .expect_err("past the end")
-                .kind(),
-            io::ErrorKind::UnexpectedEof
-        );
+        assert_eq!(file.read_at(100, &mut buf).expect_err("past the end").kind(), io::ErrorKind::UnexpectedEof);
         fs.rename(&a, &b).expect("rename");
-        file.write_at(0, b"renamed")
-            .expect("a handle survives a rename");
+        file.write_at(0, b"renamed").expect("a handle survives a rename");
         assert_eq!(fs.list(dir).expect("list"), ["b"]);
         assert!(fs.open(&a).is_err());
         let again = fs.open(&b).expect("open");
         fs.remove(&b).expect("remove");
         let mut buf = [0; 7];
-        again
-            .read_at(0, &mut buf)
-            .expect("a handle survives removal");
+        again.read_at(0, &mut buf).expect("a handle survives removal");
         assert_eq!(&buf, b"renamed");
         again.set_len(3).expect("cut");
         assert_eq!(again.len().expect("length"), 3);

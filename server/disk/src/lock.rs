@@ -53,24 +53,13 @@ impl DirLock {
     /// Takes the lock of `dir`, which must exist, without waiting, and writes this process's id into the lock file.
     pub fn acquire(dir: &Path) -> Result<DirLock, LockError> {
         let path = dir.join(LOCK_FILE);
-        let trouble = |error: io::Error| LockError::Io {
-            file: path.clone(),
-            error,
-        };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(trouble)?;
+        let trouble = |error: io::Error| LockError::Io { file: path.clone(), error };
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(trouble)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
-                return Err(LockError::Held {
-                    dir: dir.to_path_buf(),
-                    pid: holder(&mut file),
-                });
+                return Err(LockError::Held { dir: dir.to_path_buf(), pid: holder(&mut file) });
             }
             Err(error) => return Err(trouble(error.into())),
         }
@@ -98,13 +87,8 @@ mod tests {
         let held = DirLock::acquire(dir.path()).expect("free");
         let refusal = DirLock::acquire(dir.path()).expect_err("held");
         let sentence = refusal.to_string();
-        assert!(
-            matches!(refusal, LockError::Held { pid: Some(pid), .. } if pid == std::process::id())
-        );
-        assert!(
-            sentence.contains(&format!("process {}", std::process::id())),
-            "{sentence}"
-        );
+        assert!(matches!(refusal, LockError::Held { pid: Some(pid), .. } if pid == std::process::id()));
+        assert!(sentence.contains(&format!("process {}", std::process::id())), "{sentence}");
         drop(held);
         DirLock::acquire(dir.path()).expect("free again");
     }
@@ -121,9 +105,6 @@ mod tests {
     #[test]
     fn a_missing_directory_is_named() {
         let refusal = DirLock::acquire(Path::new("/nonexistent/quorate")).expect_err("missing");
-        assert!(
-            refusal.to_string().contains("/nonexistent/quorate/LOCK"),
-            "{refusal}"
-        );
+        assert!(refusal.to_string().contains("/nonexistent/quorate/LOCK"), "{refusal}");
     }
 }

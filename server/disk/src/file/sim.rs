@@ -70,9 +70,7 @@ enum NameChange {
 impl NameChange {
     fn dir(&self) -> Option<&Path> {
         match self {
-            NameChange::Create(path, _)
-            | NameChange::Rename(path, _)
-            | NameChange::Remove(path) => path.parent(),
+            NameChange::Create(path, _) | NameChange::Rename(path, _) | NameChange::Remove(path) => path.parent(),
         }
     }
 
@@ -137,9 +135,7 @@ impl SimDisk {
 
     /// A copy of this disk as it is now, unsynced bytes and planned faults included. Handles belong to the original.
     pub fn fork(&self) -> SimDisk {
-        SimDisk {
-            disk: Arc::new(Mutex::new(self.disk.lock().clone())),
-        }
+        SimDisk { disk: Arc::new(Mutex::new(self.disk.lock().clone())) }
     }
 
     /// From the `n`-th changing operation on (counted from 0 over the disk's life, see [`SimDisk::operations`]) nothing
@@ -189,11 +185,7 @@ impl SimDisk {
 impl Disk {
     fn used_bytes(&self) -> u64 {
         let named: BTreeSet<u64> = self.names.values().copied().collect();
-        named
-            .iter()
-            .filter_map(|file| self.files.get(file))
-            .map(|contents| contents.written.len() as u64)
-            .sum()
+        named.iter().filter_map(|file| self.files.get(file)).map(|contents| contents.written.len() as u64).sum()
     }
 
     fn boot(&mut self) {
@@ -217,9 +209,7 @@ impl Disk {
         if boot != self.boots {
             return Err(power_is_off());
         }
-        self.files
-            .get_mut(&file)
-            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        self.files.get_mut(&file).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
     /// Refuses to grow `file` to `bytes` when the disk would overflow.
@@ -227,9 +217,7 @@ impl Disk {
         let have = self.contents(file, boot)?.written.len() as u64;
         let grown = self.used_bytes() + bytes.saturating_sub(have);
         match self.space_bytes {
-            Some(limit) if bytes > have && grown > limit => {
-                Err(io::Error::from_raw_os_error(ENOSPC))
-            }
+            Some(limit) if bytes > have && grown > limit => Err(io::Error::from_raw_os_error(ENOSPC)),
             _ => Ok(()),
         }
     }
@@ -240,10 +228,7 @@ impl Disk {
     }
 
     fn file_at(&self, path: &Path) -> io::Result<u64> {
-        self.names
-            .get(path)
-            .copied()
-            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        self.names.get(path).copied().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 }
 
@@ -257,14 +242,12 @@ impl Contents {
             self.written.resize(end, 0);
         }
         self.written[offset..end].copy_from_slice(bytes);
-        self.dirty
-            .extend(offset / SECTOR_BYTES..=(end - 1) / SECTOR_BYTES);
+        self.dirty.extend(offset / SECTOR_BYTES..=(end - 1) / SECTOR_BYTES);
     }
 
     fn resize(&mut self, bytes: usize) {
         self.written.resize(bytes, 0);
-        self.dirty
-            .retain(|sector| sector * SECTOR_BYTES < self.written.len());
+        self.dirty.retain(|sector| sector * SECTOR_BYTES < self.written.len());
     }
 
     fn sync(&mut self) {
@@ -371,11 +354,7 @@ impl FileSystem for SimDisk {
 
 impl SimDisk {
     fn handle(&self, file: u64, boot: u64) -> SimFile {
-        SimFile {
-            disk: self.disk.clone(),
-            file,
-            boot,
-        }
+        SimFile { disk: self.disk.clone(), file, boot }
     }
 }
 
@@ -396,13 +375,8 @@ impl LogFile for SimFile {
         }
         disk.need_space(self.file, self.boot, offset + bytes.len() as u64)?;
         let fails = disk.fail_write == Some(n);
-        let done = if fails {
-            &bytes[..bytes.len() / 2]
-        } else {
-            bytes
-        };
-        disk.contents(self.file, self.boot)?
-            .write(offset as usize, done);
+        let done = if fails { &bytes[..bytes.len() / 2] } else { bytes };
+        disk.contents(self.file, self.boot)?.write(offset as usize, done);
         if fails {
             return Err(io::Error::from_raw_os_error(EIO));
         }
@@ -511,10 +485,7 @@ mod tests {
             kept += usize::from(twos == 2048);
             torn += usize::from(twos % SECTOR_BYTES != 0);
         }
-        assert!(
-            lost > 0 && kept > 0 && torn > 0,
-            "{lost} lost, {kept} kept, {torn} torn"
-        );
+        assert!(lost > 0 && kept > 0 && torn > 0, "{lost} lost, {kept} kept, {torn} torn");
     }
 
     #[test]
@@ -522,8 +493,7 @@ mod tests {
         let disk = SimDisk::new();
         disk.create(Path::new("/d/a")).expect("create");
         disk.sync_dir(Path::new(DIR)).expect("sync the directory");
-        disk.rename(Path::new("/d/a"), Path::new("/d/b"))
-            .expect("rename");
+        disk.rename(Path::new("/d/a"), Path::new("/d/b")).expect("rename");
         disk.create(Path::new("/d/c")).expect("create");
         let mut seen = BTreeSet::new();
         for seed in 0..100 {
@@ -557,10 +527,7 @@ mod tests {
         let disk = SimDisk::new();
         let file = disk.create(Path::new("/d/f")).expect("create");
         disk.limit_space(Some(10));
-        assert_eq!(
-            file.allocate(11).expect_err("too much").kind(),
-            io::ErrorKind::StorageFull
-        );
+        assert_eq!(file.allocate(11).expect_err("too much").kind(), io::ErrorKind::StorageFull);
         file.write_at(0, &[7; 10]).expect("it fits");
         disk.cut_power_at(disk.operations());
         assert!(file.sync_data().is_err());

@@ -62,11 +62,7 @@ pub enum WalError {
 impl WalError {
     /// For the operations of opening and reading.
     pub(crate) fn io(doing: &'static str, file: &Path, error: io::Error) -> WalError {
-        WalError::Io {
-            doing,
-            file: file.to_path_buf(),
-            error: Arc::new(error),
-        }
+        WalError::Io { doing, file: file.to_path_buf(), error: Arc::new(error) }
     }
 
     /// For the operations of the writer: the failure after which the log stops.

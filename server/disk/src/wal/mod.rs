@@ -223,12 +223,7 @@ impl Wal {
     pub fn metrics(&self) -> WalMetrics {
         let spares = self.spares.ready();
         let state = self.shared.lock();
-        WalMetrics {
-            queue_bytes: state.queue_bytes,
-            segments: state.segments.len(),
-            spares,
-            ..state.metrics.clone()
-        }
+        WalMetrics { queue_bytes: state.queue_bytes, segments: state.segments.len(), spares, ..state.metrics.clone() }
     }
 
     /// Since when the writer has been busy with the batch it is at: writing, syncing or beginning a segment. `None`
@@ -247,12 +242,7 @@ impl Wal {
 
     /// Does one round of a stepped log; false if there was nothing to do. A log with threads steps by itself.
     pub fn step(&self) -> bool {
-        let Driver::Stepped {
-            writer,
-            batch_bytes_max,
-            ..
-        } = &self.driver
-        else {
+        let Driver::Stepped { writer, batch_bytes_max, .. } = &self.driver else {
             return false;
         };
         let mut writer = writer.lock();
@@ -304,9 +294,7 @@ impl Wal {
             }
         }
         let fits = if bytes > APPEND_BYTES_MAX {
-            Err(WalError::Refused(format!(
-                "to take {bytes} bytes at once; the most is {APPEND_BYTES_MAX}"
-            )))
+            Err(WalError::Refused(format!("to take {bytes} bytes at once; the most is {APPEND_BYTES_MAX}")))
         } else {
             state.usable()
         };
@@ -315,12 +303,7 @@ impl Wal {
             Err(error) => return Err((done, error)),
         };
         let last_seq = state.last_seq();
-        state.queue.push_back(Job {
-            op,
-            bytes,
-            done,
-            last_seq,
-        });
+        state.queue.push_back(Job { op, bytes, done, last_seq });
         state.queue_bytes += bytes;
         self.shared.ring(&state);
         drop(state);
@@ -332,12 +315,7 @@ impl Wal {
 
     fn shut(&mut self) {
         self.shared.close();
-        if let Driver::Threads {
-            writer,
-            spares,
-            writer_id,
-        } = &mut self.driver
-        {
+        if let Driver::Threads { writer, spares, writer_id } = &mut self.driver {
             // The last owner may be a callback; the writer thread then ends by itself when the callback returns.
             let joinable = std::thread::current().id() != *writer_id;
             if let Some(handle) = writer.take()

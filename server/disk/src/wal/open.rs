@@ -17,8 +17,7 @@ use super::positions::Positions;
 use super::record::SegmentHeader;
 use super::recover::{Replay, replay};
 use super::segment::{
-    Segment, Standing, activate, fill_with_zeros, make_spare, opening_bytes, segment_name,
-    spare_name,
+    Segment, Standing, activate, fill_with_zeros, make_spare, opening_bytes, segment_name, spare_name,
 };
 use super::shared::{Shared, State};
 use super::spares::Spares;
@@ -35,11 +34,7 @@ const SEGMENT_BYTES_MAX: u64 = 16 << 30;
 
 impl Wal {
     /// Opens the log in `dir`, or begins one, and starts its threads. Nobody else may have it open (see [`crate::lock`]).
-    pub fn open(
-        fs: Arc<dyn FileSystem>,
-        dir: &Path,
-        options: WalOptions,
-    ) -> Result<(Wal, Recovered), WalError> {
+    pub fn open(fs: Arc<dyn FileSystem>, dir: &Path, options: WalOptions) -> Result<(Wal, Recovered), WalError> {
         let (writer, recovered) = open_writer(fs, dir, options)?;
         let shared = writer.shared.clone();
         let spares = writer.spares.clone();
@@ -51,16 +46,8 @@ impl Wal {
                 spares.stop();
                 WalError::io("start the writer thread of", dir, error)
             })?;
-        let driver = Driver::Threads {
-            writer_id: thread.thread().id(),
-            writer: Some(thread),
-            spares: Some(helper),
-        };
-        let wal = Wal {
-            shared,
-            spares,
-            driver,
-        };
+        let driver = Driver::Threads { writer_id: thread.thread().id(), writer: Some(thread), spares: Some(helper) };
+        let wal = Wal { shared, spares, driver };
         Ok((wal, recovered))
     }
 
@@ -77,26 +64,15 @@ impl Wal {
         let wal = Wal {
             shared: writer.shared.clone(),
             spares: writer.spares.clone(),
-            driver: Driver::Stepped {
-                writer: Box::new(Mutex::new(writer)),
-                batch_bytes_max,
-                wake,
-            },
+            driver: Driver::Stepped { writer: Box::new(Mutex::new(writer)), batch_bytes_max, wake },
         };
         Ok((wal, recovered))
     }
 }
 
-fn open_writer(
-    fs: Arc<dyn FileSystem>,
-    dir: &Path,
-    mut options: WalOptions,
-) -> Result<(Writer, Recovered), WalError> {
-    options.segment_bytes = options
-        .segment_bytes
-        .clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
-    fs.create_dir_all(dir)
-        .map_err(|error| WalError::io("create the directory", dir, error))?;
+fn open_writer(fs: Arc<dyn FileSystem>, dir: &Path, mut options: WalOptions) -> Result<(Writer, Recovered), WalError> {
+    options.segment_bytes = options.segment_bytes.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
+    fs.create_dir_all(dir).map_err(|error| WalError::io("create the directory", dir, error))?;
     let (found, leftovers) = replay(&*fs, dir)?;
     let mut found = found.unwrap_or_else(nothing);
     sweep(&*fs, dir, &leftovers)?;
@@ -106,10 +82,7 @@ fn open_writer(
         && sync
     {
         // What was read may so far exist in memory only; from here on it counts as durable.
-        sealed
-            .file
-            .sync_data()
-            .map_err(|error| WalError::io("sync", &sealed.path, error))?;
+        sealed.file.sync_data().map_err(|error| WalError::io("sync", &sealed.path, error))?;
     }
     let recovered = found.recovered();
     let mut segments = std::mem::take(&mut found.segments);
@@ -139,30 +112,16 @@ fn open_writer(
     let active = Arc::new(active);
     segments.insert(active.id, active.clone());
     let next_index = found.positions.next();
-    let mut state = State::new(
-        recovered.first_index,
-        recovered.purged,
-        found.positions,
-        segments,
-    );
+    let mut state = State::new(recovered.first_index, recovered.purged, found.positions, segments);
     // A crash between a purge marker and its consequences leaves them to do.
     let freed = match recovered.purged {
         Some(_) => state.free_segments(),
         None => Vec::new(),
     };
-    let spares = Spares::new(
-        fs.clone(),
-        dir.to_path_buf(),
-        options.segment_bytes,
-        options.spare_segments,
-    );
+    let spares = Spares::new(fs.clone(), dir.to_path_buf(), options.segment_bytes, options.spare_segments);
     spares.retire(freed);
     let writer = Writer {
-        shared: Arc::new(Shared::new(
-            state,
-            options.queue_bytes_max,
-            options.tail_bytes_max,
-        )),
+        shared: Arc::new(Shared::new(state, options.queue_bytes_max, options.tail_bytes_max)),
         spares,
         fs,
         dir: dir.to_path_buf(),
@@ -217,10 +176,7 @@ fn begin(
     options: &WalOptions,
 ) -> Result<(Segment, u64), WalError> {
     let opening = opening_bytes(header, standing);
-    let bytes = options
-        .segment_bytes
-        .min(FIRST_SEGMENT_BYTES)
-        .max(opening.len() as u64);
+    let bytes = options.segment_bytes.min(FIRST_SEGMENT_BYTES).max(opening.len() as u64);
     let spare = make_spare(fs, dir.join(spare_name("open", header.id)), bytes)?;
     fill_with_zeros(&spare, || true)?;
     let sync = options.sync == SyncPolicy::Fsync;
@@ -233,8 +189,7 @@ fn begin(
 fn sweep(fs: &dyn FileSystem, dir: &Path, names: &[String]) -> Result<(), WalError> {
     for name in names {
         let path = dir.join(name);
-        fs.remove(&path)
-            .map_err(|error| WalError::io("remove", &path, error))?;
+        fs.remove(&path).map_err(|error| WalError::io("remove", &path, error))?;
     }
     Ok(())
 }

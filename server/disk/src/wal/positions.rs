@@ -23,8 +23,7 @@ impl Position {
     pub(crate) fn new(segment: u64, offset: u64, payload_bytes: u32) -> Position {
         Position {
             segment,
-            offset_units: u32::try_from(offset / ALIGN_BYTES as u64)
-                .expect("segments end before 32 GiB"),
+            offset_units: u32::try_from(offset / ALIGN_BYTES as u64).expect("segments end before 32 GiB"),
             payload_bytes,
         }
     }
@@ -48,10 +47,7 @@ pub(crate) struct Positions {
 impl Positions {
     /// No entries; the next one to come is `next`.
     pub(crate) fn starting_at(next: u64) -> Positions {
-        Positions {
-            first: next,
-            items: VecDeque::new(),
-        }
+        Positions { first: next, items: VecDeque::new() }
     }
 
     pub(crate) fn first(&self) -> u64 {

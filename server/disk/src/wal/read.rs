@@ -28,12 +28,7 @@ impl Wal {
     /// The entries `from..to_exclusive` as far as they are in the log, in order and without holes, until they take more
     /// than `bytes_max` on disk; at least one if there is any. Purged entries are left out, so the first record may be
     /// later than `from`.
-    pub fn read(
-        &self,
-        from: u64,
-        to_exclusive: u64,
-        bytes_max: usize,
-    ) -> Result<Vec<LogRecord>, WalError> {
+    pub fn read(&self, from: u64, to_exclusive: u64, bytes_max: usize) -> Result<Vec<LogRecord>, WalError> {
         let mut runs: Vec<Run> = Vec::new();
         let mut recent = Vec::new();
         {
@@ -42,19 +37,14 @@ impl Wal {
             let mut bytes = 0usize;
             for index in from.max(state.first_index)..to_exclusive.min(state.next_index) {
                 let length = if index < state.tail_first() {
-                    let position = state
-                        .positions
-                        .get(index)
-                        .expect("below the tail every live entry has a position");
+                    let position = state.positions.get(index).expect("below the tail every live entry has a position");
                     if bytes > 0 && bytes + position.frame_bytes() > bytes_max {
                         break;
                     }
                     plan(&mut runs, index, position, &state.segments);
                     position.frame_bytes()
                 } else {
-                    let record = state
-                        .tail_record(index)
-                        .expect("the tail reaches to the end of the log");
+                    let record = state.tail_record(index).expect("the tail reaches to the end of the log");
                     let length = frame_bytes(record.payload.len());
                     if bytes > 0 && bytes + length > bytes_max {
                         break;
@@ -65,9 +55,7 @@ impl Wal {
                 bytes += length;
             }
         }
-        let mut records = Vec::with_capacity(
-            runs.iter().map(|run| run.frames.len()).sum::<usize>() + recent.len(),
-        );
+        let mut records = Vec::with_capacity(runs.iter().map(|run| run.frames.len()).sum::<usize>() + recent.len());
         for run in runs {
             run.fetch(&mut records)?;
         }
@@ -76,12 +64,7 @@ impl Wal {
     }
 }
 
-fn plan(
-    runs: &mut Vec<Run>,
-    index: u64,
-    position: Position,
-    segments: &std::collections::BTreeMap<u64, Arc<Segment>>,
-) {
+fn plan(runs: &mut Vec<Run>, index: u64, position: Position, segments: &std::collections::BTreeMap<u64, Arc<Segment>>) {
     if let Some(run) = runs.last_mut()
         && run.continues_at(position)
     {
@@ -89,9 +72,7 @@ fn plan(
         run.frames.push(position);
         return;
     }
-    let segment = segments
-        .get(&position.segment)
-        .expect("a segment is freed only when no position points into it");
+    let segment = segments.get(&position.segment).expect("a segment is freed only when no position points into it");
     runs.push(Run {
         segment: segment.clone(),
         first_index: index,
@@ -122,20 +103,14 @@ impl Run {
         let mut at = 0;
         for (index, position) in (self.first_index..).zip(&self.frames) {
             let frame = decode(&buf[at..], self.segment.id, position.offset(), 0)
-                .filter(|frame| {
-                    frame.index == index && frame.payload.len() == position.payload_bytes as usize
-                })
+                .filter(|frame| frame.index == index && frame.payload.len() == position.payload_bytes as usize)
                 .ok_or_else(|| WalError::Corrupt {
                     file: self.segment.path.clone(),
                     offset: position.offset(),
                     what: format!("entry {index} does not validate"),
                 })?;
             let payload = at + FRAME_BYTES..at + FRAME_BYTES + frame.payload.len();
-            records.push(LogRecord {
-                index,
-                term: frame.term,
-                payload: buf.slice(payload),
-            });
+            records.push(LogRecord { index, term: frame.term, payload: buf.slice(payload) });
             at += position.frame_bytes();
         }
         Ok(())

@@ -64,14 +64,7 @@ impl SegmentHeader {
         let mut bytes = [0; HEADER_BYTES];
         bytes[0..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
-        let fields = [
-            self.id,
-            self.previous_id,
-            self.previous_end,
-            self.next_index,
-            self.batch,
-            self.preamble_end,
-        ];
+        let fields = [self.id, self.previous_id, self.previous_end, self.next_index, self.batch, self.preamble_end];
         for (slot, field) in bytes[16..].chunks_exact_mut(8).zip(fields) {
             slot.copy_from_slice(&field.to_le_bytes());
         }
@@ -158,8 +151,7 @@ pub(crate) fn frame_bytes(payload_bytes: usize) -> usize {
 pub(crate) fn encode(buf: &mut Vec<u8>, segment: u64, base: u64, frame: &Frame<'_>) {
     let at = buf.len();
     let length = u32::try_from(frame.payload.len()).expect("append refuses larger payloads");
-    let batch_start =
-        u32::try_from(frame.batch_start / ALIGN_BYTES as u64).expect("segments end before 32 GiB");
+    let batch_start = u32::try_from(frame.batch_start / ALIGN_BYTES as u64).expect("segments end before 32 GiB");
     let mut head = [0; FRAME_BYTES];
     head[4..8].copy_from_slice(&length.to_le_bytes());
     head[8] = frame.kind as u8;
@@ -238,28 +230,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn header() -> SegmentHeader {
-        SegmentHeader {
-            id: 7,
-            previous_id: 6,
-            previous_end: 4096,
-            next_index: 100,
-            batch: 55,
-            preamble_end: 64,
-        }
+        SegmentHeader { id: 7, previous_id: 6, previous_end: 4096, next_index: 100, batch: 55, preamble_end: 64 }
     }
 
     #[test]
     fn the_format_is_frozen() {
         // If this fails, files in the field became unreadable: add a version instead.
         let mut buf = header().encode().to_vec();
-        let frame = Frame {
-            kind: Kind::Entry,
-            batch: 56,
-            batch_start: 64,
-            index: 100,
-            term: 3,
-            payload: b"hello",
-        };
+        let frame = Frame { kind: Kind::Entry, batch: 56, batch_start: 64, index: 100, term: 3, payload: b"hello" };
         encode(&mut buf, 7, 0, &frame);
         let hex: String = buf.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, include_str!("golden_v1.hex").trim());
@@ -272,11 +250,7 @@ mod tests {
         for bit in 0..HEADER_BYTES * 8 {
             let mut flipped = bytes;
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(
-                SegmentHeader::decode(&flipped),
-                Err(HeaderFault::Damaged),
-                "bit {bit}"
-            );
+            assert_eq!(SegmentHeader::decode(&flipped), Err(HeaderFault::Damaged), "bit {bit}");
         }
         let mut newer = bytes;
         newer[8] = 2;

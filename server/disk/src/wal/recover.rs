@@ -23,8 +23,8 @@ use bytes::Bytes;
 use super::error::WalError;
 use super::positions::{Position, Positions};
 use super::record::{
-    ALIGN_BYTES, FORMAT_VERSION, Frame, HEADER_BYTES, HeaderFault, Kind, SegmentHeader,
-    claimed_bytes, decode, frame_bytes,
+    ALIGN_BYTES, FORMAT_VERSION, Frame, HEADER_BYTES, HeaderFault, Kind, SegmentHeader, claimed_bytes, decode,
+    frame_bytes,
 };
 use super::segment::{Name, Segment, Standing, parse_name, segment_name};
 use crate::file::FileSystem;
@@ -49,13 +49,8 @@ pub(crate) struct Replay {
 }
 
 /// Reads the log in `dir`; `None` if there is none yet. Changes nothing.
-pub(crate) fn replay(
-    fs: &dyn FileSystem,
-    dir: &Path,
-) -> Result<(Option<Replay>, Vec<String>), WalError> {
-    let names = fs
-        .list(dir)
-        .map_err(|error| WalError::io("list", dir, error))?;
+pub(crate) fn replay(fs: &dyn FileSystem, dir: &Path) -> Result<(Option<Replay>, Vec<String>), WalError> {
+    let names = fs.list(dir).map_err(|error| WalError::io("list", dir, error))?;
     let mut ids = Vec::new();
     let mut leftovers = Vec::new();
     for name in names {
@@ -70,11 +65,8 @@ pub(crate) fn replay(
         return Ok((None, leftovers));
     };
     let chain = read_chain(fs, dir, &ids)?;
-    leftovers.extend(
-        ids.iter()
-            .filter(|id| !chain.iter().any(|(_, header)| header.id == **id))
-            .map(|id| segment_name(*id)),
-    );
+    leftovers
+        .extend(ids.iter().filter(|id| !chain.iter().any(|(_, header)| header.id == **id)).map(|id| segment_name(*id)));
     let mut replay = Replay {
         standing: Standing::default(),
         positions: Positions::starting_at(chain[0].1.next_index),
@@ -84,21 +76,13 @@ pub(crate) fn replay(
         end: 0,
         replaceable: None,
         next_batch: 0,
-        next_segment: youngest.checked_add(1).ok_or_else(|| {
-            corrupt(
-                &dir.join(segment_name(youngest)),
-                0,
-                "segment ids have run out",
-            )
-        })?,
+        next_segment: youngest
+            .checked_add(1)
+            .ok_or_else(|| corrupt(&dir.join(segment_name(youngest)), 0, "segment ids have run out"))?,
     };
     let oldest = chain[0].1.clone();
-    let ends: Vec<Option<u64>> = chain
-        .iter()
-        .skip(1)
-        .map(|(_, header)| Some(header.previous_end))
-        .chain([None])
-        .collect();
+    let ends: Vec<Option<u64>> =
+        chain.iter().skip(1).map(|(_, header)| Some(header.previous_end)).chain([None]).collect();
     for ((segment, header), end) in chain.into_iter().zip(ends) {
         replay.segment(segment, &header, end)?;
     }
@@ -108,22 +92,14 @@ pub(crate) fn replay(
 }
 
 /// Follows the links back from the youngest segment. Oldest first.
-fn read_chain(
-    fs: &dyn FileSystem,
-    dir: &Path,
-    ids: &[u64],
-) -> Result<Vec<(Segment, SegmentHeader)>, WalError> {
+fn read_chain(fs: &dyn FileSystem, dir: &Path, ids: &[u64]) -> Result<Vec<(Segment, SegmentHeader)>, WalError> {
     let mut chain = Vec::new();
     let mut next = ids.last().copied();
     while let Some(id) = next {
         let (segment, header) = open_segment(fs, dir, id)?;
         let previous = header.previous_id;
         if previous >= id {
-            return Err(corrupt(
-                &segment.path,
-                24,
-                "a segment names an older one before it",
-            ));
+            return Err(corrupt(&segment.path, 24, "a segment names an older one before it"));
         }
         chain.push((segment, header));
         next = ids.binary_search(&previous).ok().map(|at| ids[at]);
@@ -132,64 +108,37 @@ fn read_chain(
     Ok(chain)
 }
 
-fn open_segment(
-    fs: &dyn FileSystem,
-    dir: &Path,
-    id: u64,
-) -> Result<(Segment, SegmentHeader), WalError> {
+fn open_segment(fs: &dyn FileSystem, dir: &Path, id: u64) -> Result<(Segment, SegmentHeader), WalError> {
     let path = dir.join(segment_name(id));
-    let file = fs
-        .open(&path)
-        .map_err(|error| WalError::io("open", &path, error))?;
-    let bytes = file
-        .len()
-        .map_err(|error| WalError::io("read the length of", &path, error))?;
+    let file = fs.open(&path).map_err(|error| WalError::io("open", &path, error))?;
+    let bytes = file.len().map_err(|error| WalError::io("read the length of", &path, error))?;
     let mut head = [0; HEADER_BYTES];
     if bytes < HEADER_BYTES as u64 {
         return Err(corrupt(&path, 0, "the file is shorter than its header"));
     }
-    file.read_at(0, &mut head)
-        .map_err(|error| WalError::io("read", &path, error))?;
+    file.read_at(0, &mut head).map_err(|error| WalError::io("read", &path, error))?;
     let header = match SegmentHeader::decode(&head) {
         Ok(header) => header,
         Err(HeaderFault::Damaged) => {
             return Err(corrupt(&path, 0, "the segment's header does not validate"));
         }
         Err(HeaderFault::Version(version)) => {
-            return Err(WalError::UnknownFormat {
-                file: path,
-                version,
-                supported: FORMAT_VERSION,
-            });
+            return Err(WalError::UnknownFormat { file: path, version, supported: FORMAT_VERSION });
         }
     };
     if header.id != id {
-        return Err(corrupt(
-            &path,
-            16,
-            &format!("the header belongs to segment {:016x}", header.id),
-        ));
+        return Err(corrupt(&path, 16, &format!("the header belongs to segment {:016x}", header.id)));
     }
     if header.preamble_end < HEADER_BYTES as u64 || header.preamble_end > bytes {
         return Err(corrupt(&path, 56, "the preamble ends outside the file"));
     }
-    let segment = Segment {
-        id,
-        path,
-        file,
-        bytes,
-    };
+    let segment = Segment { id, path, file, bytes };
     Ok((segment, header))
 }
 
 impl Replay {
     /// Replays one segment; `sealed` is where its successor says it ends.
-    fn segment(
-        &mut self,
-        segment: Segment,
-        header: &SegmentHeader,
-        sealed: Option<u64>,
-    ) -> Result<(), WalError> {
+    fn segment(&mut self, segment: Segment, header: &SegmentHeader, sealed: Option<u64>) -> Result<(), WalError> {
         let limit = sealed.unwrap_or(segment.bytes);
         if limit < header.preamble_end || limit > segment.bytes {
             return Err(corrupt(
@@ -209,13 +158,10 @@ impl Replay {
                 ),
             ));
         }
-        let length = usize::try_from(limit)
-            .map_err(|_| corrupt(&segment.path, 0, "the file does not fit into memory"))?;
+        let length =
+            usize::try_from(limit).map_err(|_| corrupt(&segment.path, 0, "the file does not fit into memory"))?;
         let mut bytes = vec![0; length];
-        segment
-            .file
-            .read_at(0, &mut bytes)
-            .map_err(|error| WalError::io("read", &segment.path, error))?;
+        segment.file.read_at(0, &mut bytes).map_err(|error| WalError::io("read", &segment.path, error))?;
 
         let mut at = HEADER_BYTES as u64;
         let mut batch = header.batch;
@@ -225,33 +171,20 @@ impl Replay {
             let Some(frame) = decode(rest, segment.id, at, batch) else {
                 break;
             };
-            let fits = if frame.batch == batch {
-                frame.batch_start == batch_start
-            } else {
-                frame.batch_start == at
-            };
+            let fits = if frame.batch == batch { frame.batch_start == batch_start } else { frame.batch_start == at };
             if !fits {
-                return Err(corrupt(
-                    &segment.path,
-                    at,
-                    "a frame stands outside its batch",
-                ));
+                return Err(corrupt(&segment.path, at, "a frame stands outside its batch"));
             }
             batch = frame.batch;
             batch_start = frame.batch_start;
-            self.frame(&segment, at, &frame)
-                .map_err(|what| corrupt(&segment.path, at, &what))?;
+            self.frame(&segment, at, &frame).map_err(|what| corrupt(&segment.path, at, &what))?;
             at += frame_bytes(frame.payload.len()) as u64;
         }
         if at < header.preamble_end {
             return Err(corrupt(&segment.path, at, "the preamble does not validate"));
         }
         if sealed.is_some_and(|end| at != end) {
-            return Err(corrupt(
-                &segment.path,
-                at,
-                "a synced record does not validate",
-            ));
+            return Err(corrupt(&segment.path, at, "a synced record does not validate"));
         }
         if sealed.is_none() {
             self.cut_bytes = torn_tail(&bytes, &segment, at, batch)? - at;
@@ -269,10 +202,7 @@ impl Replay {
                 let next = self.positions.next();
                 let untouched = next == 0 && self.standing.purged.is_none();
                 if frame.index == u64::MAX || (frame.index != next && !untouched) {
-                    return Err(format!(
-                        "entry {} stands where entry {next} comes next",
-                        frame.index
-                    ));
+                    return Err(format!("entry {} stands where entry {next} comes next", frame.index));
                 }
                 let position = Position::new(segment.id, at, frame.payload.len() as u32);
                 self.positions.push(frame.index, position);
@@ -291,11 +221,7 @@ impl Replay {
                     return Err("a purge marker without an end".to_string());
                 }
                 self.positions.purge_through(frame.index);
-                if self
-                    .standing
-                    .purged
-                    .is_none_or(|(index, _)| index < frame.index)
-                {
+                if self.standing.purged.is_none_or(|(index, _)| index < frame.index) {
                     self.standing.purged = Some((frame.index, frame.term));
                 }
             }
@@ -312,10 +238,7 @@ impl Replay {
         Err(corrupt(
             &dir.join(segment_name(oldest.previous_id)),
             0,
-            &format!(
-                "the file is missing, and with it entries {first_needed} to {}",
-                self.positions.first() - 1
-            ),
+            &format!("the file is missing, and with it entries {first_needed} to {}", self.positions.first() - 1),
         ))
     }
 
@@ -329,13 +252,8 @@ impl Replay {
             .file
             .read_at(position.offset(), &mut bytes)
             .map_err(|error| WalError::io("read", &segment.path, error))?;
-        let frame = decode(&bytes, segment.id, position.offset(), 0).ok_or_else(|| {
-            corrupt(
-                &segment.path,
-                position.offset(),
-                "a record changed while it was read",
-            )
-        })?;
+        let frame = decode(&bytes, segment.id, position.offset(), 0)
+            .ok_or_else(|| corrupt(&segment.path, position.offset(), "a record changed while it was read"))?;
         self.last = Some((frame.index, frame.term));
         Ok(())
     }
@@ -370,9 +288,5 @@ fn torn_tail(bytes: &[u8], segment: &Segment, at: u64, batch: u64) -> Result<u64
 }
 
 fn corrupt(file: &Path, offset: u64, what: &str) -> WalError {
-    WalError::Corrupt {
-        file: file.to_path_buf(),
-        offset,
-        what: what.to_string(),
-    }
+    WalError::Corrupt { file: file.to_path_buf(), offset, what: what.to_string() }
 }

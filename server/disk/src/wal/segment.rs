@@ -78,26 +78,16 @@ pub(crate) fn spare_name(kind: &str, number: u64) -> String {
 }
 
 /// Makes a file of at least `bytes` with its space reserved. Its name is not durable yet.
-pub(crate) fn make_spare(
-    fs: &dyn FileSystem,
-    path: PathBuf,
-    bytes: u64,
-) -> Result<Spare, WalError> {
+pub(crate) fn make_spare(fs: &dyn FileSystem, path: PathBuf, bytes: u64) -> Result<Spare, WalError> {
     let bytes = bytes.next_multiple_of(BLOCK_BYTES);
-    let file = fs
-        .create(&path)
-        .map_err(|error| WalError::stopped("create", &path, &error))?;
-    file.allocate(bytes)
-        .map_err(|error| WalError::stopped("reserve space for", &path, &error))?;
+    let file = fs.create(&path).map_err(|error| WalError::stopped("create", &path, &error))?;
+    file.allocate(bytes).map_err(|error| WalError::stopped("reserve space for", &path, &error))?;
     Ok(Spare { path, file, bytes })
 }
 
 /// Fills `spare` with synced zeros, so that later syncs write data only and no file system metadata. `keep_going` is
 /// asked between the pieces; returns whether the end was reached.
-pub(crate) fn fill_with_zeros(
-    spare: &Spare,
-    mut keep_going: impl FnMut() -> bool,
-) -> Result<bool, WalError> {
+pub(crate) fn fill_with_zeros(spare: &Spare, mut keep_going: impl FnMut() -> bool) -> Result<bool, WalError> {
     let zeros = vec![0; FILL_BYTES.min(usize::try_from(spare.bytes).unwrap_or(FILL_BYTES))];
     let mut at = 0;
     while at < spare.bytes {
@@ -119,14 +109,7 @@ pub(crate) fn fill_with_zeros(
 pub(crate) fn opening_bytes(header: &SegmentHeader, standing: &Standing) -> Vec<u8> {
     let mut buf = vec![0; HEADER_BYTES];
     let mut put = |kind, index, term, payload: &[u8]| {
-        let frame = Frame {
-            kind,
-            batch: header.batch,
-            batch_start: HEADER_BYTES as u64,
-            index,
-            term,
-            payload,
-        };
+        let frame = Frame { kind, batch: header.batch, batch_start: HEADER_BYTES as u64, index, term, payload };
         encode(&mut buf, header.id, 0, &frame);
     };
     if let Some((index, term)) = standing.purged {
@@ -138,10 +121,7 @@ pub(crate) fn opening_bytes(header: &SegmentHeader, standing: &Standing) -> Vec<
     if let Some(committed) = &standing.committed {
         put(Kind::Committed, 0, 0, committed);
     }
-    let header = SegmentHeader {
-        preamble_end: buf.len() as u64,
-        ..header.clone()
-    };
+    let header = SegmentHeader { preamble_end: buf.len() as u64, ..header.clone() };
     buf[..HEADER_BYTES].copy_from_slice(&header.encode());
     buf
 }
@@ -156,26 +136,13 @@ pub(crate) fn activate(
     sync: bool,
 ) -> Result<Segment, WalError> {
     let path = dir.join(segment_name(id));
-    spare
-        .file
-        .write_at(0, opening)
-        .map_err(|error| WalError::stopped("write", &spare.path, &error))?;
+    spare.file.write_at(0, opening).map_err(|error| WalError::stopped("write", &spare.path, &error))?;
     if sync {
-        spare
-            .file
-            .sync_data()
-            .map_err(|error| WalError::stopped("sync", &spare.path, &error))?;
+        spare.file.sync_data().map_err(|error| WalError::stopped("sync", &spare.path, &error))?;
     }
-    fs.rename(&spare.path, &path)
-        .map_err(|error| WalError::stopped("rename a prepared file to", &path, &error))?;
+    fs.rename(&spare.path, &path).map_err(|error| WalError::stopped("rename a prepared file to", &path, &error))?;
     if sync {
-        fs.sync_dir(dir)
-            .map_err(|error| WalError::stopped("sync the directory", dir, &error))?;
+        fs.sync_dir(dir).map_err(|error| WalError::stopped("sync the directory", dir, &error))?;
     }
-    Ok(Segment {
-        id,
-        path,
-        file: spare.file,
-        bytes: spare.bytes,
-    })
+    Ok(Segment { id, path, file: spare.file, bytes: spare.bytes })
 }

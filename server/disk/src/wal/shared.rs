@@ -96,13 +96,7 @@ pub(crate) struct Work {
 
 impl Shared {
     pub(crate) fn new(state: State, queue_bytes_max: usize, tail_bytes_max: usize) -> Shared {
-        Shared {
-            state: Mutex::new(state),
-            work: Condvar::new(),
-            room: Condvar::new(),
-            queue_bytes_max,
-            tail_bytes_max,
-        }
+        Shared { state: Mutex::new(state), work: Condvar::new(), room: Condvar::new(), queue_bytes_max, tail_bytes_max }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -167,10 +161,7 @@ impl Shared {
         state.queue_bytes -= bytes;
         state.busy_since = Some(Instant::now());
         self.room.notify_all();
-        Some(Work {
-            jobs,
-            committed: state.committed_waiting.take(),
-        })
+        Some(Work { jobs, committed: state.committed_waiting.take() })
     }
 
     /// Records of the tail up to `seq` are on disk: those over the budget may leave memory.
@@ -254,16 +245,9 @@ impl State {
             return Ok(());
         };
         if u64::MAX - first.index < records.len() as u64 {
-            return Err(WalError::Refused(format!(
-                "to append entry {}, because the numbers end there",
-                first.index
-            )));
+            return Err(WalError::Refused(format!("to append entry {}, because the numbers end there", first.index)));
         }
-        let start = if self.is_untouched() {
-            first.index
-        } else {
-            self.next_index
-        };
+        let start = if self.is_untouched() { first.index } else { self.next_index };
         for (expected, record) in (start..u64::MAX).zip(records) {
             if record.index != expected {
                 return Err(WalError::Refused(format!(
@@ -285,11 +269,7 @@ impl State {
             self.tail_first = first.index;
         }
         for record in records {
-            let record = TailRecord {
-                seq: self.next_seq,
-                term: record.term,
-                payload: record.payload.clone(),
-            };
+            let record = TailRecord { seq: self.next_seq, term: record.term, payload: record.payload.clone() };
             self.next_seq += 1;
             self.next_index += 1;
             self.tail_bytes += record.bytes();
@@ -307,10 +287,7 @@ impl State {
             )));
         }
         while self.next_index > index && self.next_index > self.tail_first {
-            let record = self
-                .tail
-                .pop_back()
-                .expect("the tail reaches from tail_first to next_index");
+            let record = self.tail.pop_back().expect("the tail reaches from tail_first to next_index");
             self.tail_bytes -= record.bytes();
             self.next_index -= 1;
         }
@@ -325,9 +302,7 @@ impl State {
     /// Takes `index` and everything before it out of the logical log.
     pub(crate) fn purge_through(&mut self, index: u64, term: u64) -> Result<(), WalError> {
         if index == u64::MAX {
-            return Err(WalError::Refused(
-                "to purge through the last number there is".to_string(),
-            ));
+            return Err(WalError::Refused("to purge through the last number there is".to_string()));
         }
         if self.purged.is_some_and(|(purged, _)| index <= purged) {
             return Ok(());
@@ -360,11 +335,7 @@ impl State {
     pub(crate) fn tail_record(&self, index: u64) -> Option<LogRecord> {
         let at = usize::try_from(index.checked_sub(self.tail_first)?).ok()?;
         let record = self.tail.get(at)?;
-        Some(LogRecord {
-            index,
-            term: record.term,
-            payload: record.payload.clone(),
-        })
+        Some(LogRecord { index, term: record.term, payload: record.payload.clone() })
     }
 
     /// Takes the segments below everything that is still needed out of the map; never the youngest. Only after a purge:
@@ -375,9 +346,7 @@ impl State {
         };
         let keep_from = self.positions.first_segment().unwrap_or(youngest);
         let kept = self.segments.split_off(&keep_from);
-        std::mem::replace(&mut self.segments, kept)
-            .into_values()
-            .collect()
+        std::mem::replace(&mut self.segments, kept).into_values().collect()
     }
 
     pub(crate) fn count_batch(&mut self, bytes: usize, synced: Option<Duration>) {

@@ -46,20 +46,8 @@ enum Chore {
 }
 
 impl Spares {
-    pub(crate) fn new(
-        fs: Arc<dyn FileSystem>,
-        dir: PathBuf,
-        segment_bytes: u64,
-        ready_max: usize,
-    ) -> Arc<Spares> {
-        Arc::new(Spares {
-            fs,
-            dir,
-            segment_bytes,
-            ready_max,
-            shelf: Mutex::default(),
-            changed: Condvar::new(),
-        })
+    pub(crate) fn new(fs: Arc<dyn FileSystem>, dir: PathBuf, segment_bytes: u64, ready_max: usize) -> Arc<Spares> {
+        Arc::new(Spares { fs, dir, segment_bytes, ready_max, shelf: Mutex::default(), changed: Condvar::new() })
     }
 
     /// Starts the helper thread. It ends after [`Spares::stop`].
@@ -85,11 +73,7 @@ impl Spares {
     pub(crate) fn take(&self, bytes: u64) -> Option<Spare> {
         let mut shelf = self.shelf.lock();
         shelf.resting = false;
-        let spare = if bytes <= self.segment_bytes {
-            shelf.ready.pop()
-        } else {
-            None
-        };
+        let spare = if bytes <= self.segment_bytes { shelf.ready.pop() } else { None };
         self.changed.notify_all();
         spare
     }
@@ -160,11 +144,7 @@ impl Spares {
                     .rename(&segment.path, &path)
                     .and_then(|()| self.fs.sync_dir(&self.dir))
                     .map_err(|error| WalError::io("recycle", &segment.path, error))?;
-                self.shelf.lock().ready.push(Spare {
-                    path,
-                    file: segment.file,
-                    bytes: segment.bytes,
-                });
+                self.shelf.lock().ready.push(Spare { path, file: segment.file, bytes: segment.bytes });
                 Ok(())
             }
             // Too many, the wrong length, or still being read: the reader keeps its handle and the bytes under it.
@@ -174,9 +154,7 @@ impl Spares {
     }
 
     fn remove(&self, path: &std::path::Path) -> Result<(), WalError> {
-        self.fs
-            .remove(path)
-            .map_err(|error| WalError::io("remove", path, error))
+        self.fs.remove(path).map_err(|error| WalError::io("remove", path, error))
     }
 
     fn make_ahead(&self, number: u64) -> Result<(), WalError> {
@@ -188,9 +166,7 @@ impl Spares {
         });
         match made {
             Ok(Some(spare)) => {
-                self.fs
-                    .sync_dir(&self.dir)
-                    .map_err(|error| WalError::io("sync the directory", &self.dir, error))?;
+                self.fs.sync_dir(&self.dir).map_err(|error| WalError::io("sync the directory", &self.dir, error))?;
                 self.shelf.lock().ready.push(spare);
                 Ok(())
             }

@@ -73,11 +73,7 @@ impl Writer {
             Ok(batch) => {
                 // Entered before it is answered: a callback that reads finds the log where the answer says it is.
                 let freed = self.enter(&work, batch);
-                let answers = work
-                    .jobs
-                    .into_iter()
-                    .map(|job| (job.done, Ok(())))
-                    .collect();
+                let answers = work.jobs.into_iter().map(|job| (job.done, Ok(()))).collect();
                 self.spares.retire(freed);
                 Answers(answers)
             }
@@ -91,10 +87,7 @@ impl Writer {
     }
 
     fn write(&mut self, work: &Work) -> Result<Batch, WalError> {
-        let committed_bytes = work
-            .committed
-            .as_ref()
-            .map_or(0, |committed| frame_bytes(committed.len()));
+        let committed_bytes = work.committed.as_ref().map_or(0, |committed| frame_bytes(committed.len()));
         let bytes = work.jobs.iter().map(|job| job.bytes).sum::<usize>() + committed_bytes;
         if self.end + bytes as u64 > self.active.bytes {
             self.begin_segment(bytes as u64)?;
@@ -113,19 +106,10 @@ impl Writer {
         let synced = self.write_buffer()?;
         self.end += bytes as u64;
         self.next_batch += 1;
-        if self.buffer.capacity()
-            > self
-                .options
-                .batch_bytes_max
-                .saturating_mul(BUFFER_KEEP_FACTOR)
-        {
+        if self.buffer.capacity() > self.options.batch_bytes_max.saturating_mul(BUFFER_KEEP_FACTOR) {
             self.buffer = Vec::new();
         }
-        Ok(Batch {
-            bytes,
-            changes,
-            synced,
-        })
+        Ok(Batch { bytes, changes, synced })
     }
 
     /// Returns how long the sync took, if there was one.
@@ -142,10 +126,7 @@ impl Writer {
         if self.options.sync == SyncPolicy::Never {
             return Ok(None);
         }
-        self.active
-            .file
-            .sync_data()
-            .map_err(|error| WalError::stopped("sync", &self.active.path, &error))?;
+        self.active.file.sync_data().map_err(|error| WalError::stopped("sync", &self.active.path, &error))?;
         let took = wrote.elapsed();
         if let Some(observer) = &self.options.observer {
             observer.synced(took);
@@ -160,10 +141,7 @@ impl Writer {
                 for record in records {
                     let offset = self.end + self.buffer.len() as u64;
                     let length = record.payload.len() as u32;
-                    changes.push(Change::Push(
-                        record.index,
-                        Position::new(self.active.id, offset, length),
-                    ));
+                    changes.push(Change::Push(record.index, Position::new(self.active.id, offset, length)));
                     self.encode(Kind::Entry, record.index, record.term, &record.payload);
                     self.next_index = record.index + 1;
                 }
@@ -180,11 +158,7 @@ impl Writer {
             Op::Purge(index, term) => {
                 self.encode(Kind::Purge, *index, *term, &Bytes::new());
                 self.next_index = self.next_index.max(index + 1);
-                if self
-                    .standing
-                    .purged
-                    .is_none_or(|(purged, _)| purged < *index)
-                {
+                if self.standing.purged.is_none_or(|(purged, _)| purged < *index) {
                     self.standing.purged = Some((*index, *term));
                 }
                 changes.push(Change::Purge(*index));
@@ -193,14 +167,7 @@ impl Writer {
     }
 
     fn encode(&mut self, kind: Kind, index: u64, term: u64, payload: &Bytes) {
-        let frame = Frame {
-            kind,
-            batch: self.next_batch,
-            batch_start: self.end,
-            index,
-            term,
-            payload,
-        };
+        let frame = Frame { kind, batch: self.next_batch, batch_start: self.end, index, term, payload };
         encode(&mut self.buffer, self.active.id, self.end, &frame);
     }
 
@@ -223,11 +190,7 @@ impl Writer {
         }
         state.count_batch(batch.bytes, batch.synced);
         state.busy_since = None;
-        if purged {
-            state.free_segments()
-        } else {
-            Vec::new()
-        }
+        if purged { state.free_segments() } else { Vec::new() }
     }
 
     /// Seals the active segment and begins one with room for `batch_bytes`.
@@ -272,8 +235,7 @@ struct StopOnPanic(Arc<Shared>);
 impl Drop for StopOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let error =
-                WalError::Failed("the log's writer thread panicked; this member stops".into());
+            let error = WalError::Failed("the log's writer thread panicked; this member stops".into());
             for done in self.0.fail(&error) {
                 done(Err(error.clone()));
             }

@@ -27,12 +27,7 @@ fn script() -> Vec<Act> {
             _ => {}
         }
     }
-    script.extend([
-        Act::PurgeBeyond(3),
-        Act::Append(2, 100),
-        Act::Step,
-        Act::Reopen,
-    ]);
+    script.extend([Act::PurgeBeyond(3), Act::Append(2, 100), Act::Step, Act::Reopen]);
     script
 }
 
@@ -54,10 +49,7 @@ fn a_power_cut_at_any_operation_loses_nothing_acknowledged() {
         let mut pair = Pair::new(&disk);
         // Only tidying may fail unnoticed, and here it comes last.
         let ended = pair.run(&script);
-        assert!(
-            !ended || cut + 4 >= total,
-            "the cut at {cut} of {total} was not noticed"
-        );
+        assert!(!ended || cut + 4 >= total, "the cut at {cut} of {total} was not noticed");
         for seed in 0..6 {
             let mut pair = pair.fork();
             pair.disk().crash(cut * 1000 + seed);

@@ -18,28 +18,16 @@ fn six_batches() -> (SimDisk, String) {
 }
 
 fn corrupt_at(disk: &SimDisk) -> (String, u64) {
-    let before: Vec<_> = files(disk)
-        .iter()
-        .map(|name| contents(disk, name))
-        .collect();
+    let before: Vec<_> = files(disk).iter().map(|name| contents(disk, name)).collect();
     let error = try_open(disk).map(|_| ()).expect_err("damaged");
-    let after: Vec<_> = files(disk)
-        .iter()
-        .map(|name| contents(disk, name))
-        .collect();
+    let after: Vec<_> = files(disk).iter().map(|name| contents(disk, name)).collect();
     assert!(before == after, "a refused log is not touched");
     let sentence = error.to_string();
     assert!(sentence.contains("do not delete the file"), "{sentence}");
     let WalError::Corrupt { file, offset, .. } = error else {
         panic!("not reported as damage: {sentence}");
     };
-    (
-        file.file_name()
-            .expect("a file")
-            .to_string_lossy()
-            .into_owned(),
-        offset,
-    )
+    (file.file_name().expect("a file").to_string_lossy().into_owned(), offset)
 }
 
 #[test]
@@ -55,10 +43,7 @@ fn any_flipped_bit_before_the_last_batch_is_damage() {
             Ok((wal, recovered)) => {
                 assert_eq!(recovered.last, Some((5, 1)), "offset {offset}");
                 assert_eq!(read_all(&wal), records(0, 6), "offset {offset}");
-                assert!(
-                    offset >= 64 && (offset - 64) % 152 >= 146,
-                    "offset {offset} is not padding"
-                );
+                assert!(offset >= 64 && (offset - 64) % 152 >= 146, "offset {offset} is not padding");
             }
             Err(_) => {
                 let (file, at) = corrupt_at(&disk);
@@ -114,10 +99,7 @@ fn damage_in_an_older_segment_is_found_wherever_it_is() {
     assert!(names.len() > 3);
     for name in &names[..names.len() - 1] {
         let bytes = contents(&disk, name);
-        let last = bytes
-            .windows(6)
-            .rposition(|window| window == b"entry ")
-            .expect("an entry");
+        let last = bytes.windows(6).rposition(|window| window == b"entry ").expect("an entry");
         for offset in [20, 64, 100, last] {
             let disk = disk.fork();
             flip_bit(&disk, name, offset as u64, 1);
@@ -136,16 +118,8 @@ fn a_sealed_segment_with_a_wiped_end_is_damage() {
     wal.close();
     let name = &segments(&disk)[1];
     let bytes = contents(&disk, name);
-    let last = bytes
-        .windows(6)
-        .rposition(|window| window == b"entry ")
-        .expect("an entry");
-    overwrite(
-        &disk,
-        name,
-        last as u64 - 40,
-        &vec![0; bytes.len() - last + 40],
-    );
+    let last = bytes.windows(6).rposition(|window| window == b"entry ").expect("an entry");
+    overwrite(&disk, name, last as u64 - 40, &vec![0; bytes.len() - last + 40]);
     assert_eq!(corrupt_at(&disk), (name.clone(), last as u64 - 40));
 }
 
@@ -160,16 +134,9 @@ fn a_missing_or_swapped_segment_is_damage() {
     let names = segments(&disk);
     let gone = disk.fork();
     gone.remove(&dir().join(&names[1])).expect("remove");
-    let error = try_open(&gone)
-        .map(|_| ())
-        .expect_err("incomplete")
-        .to_string();
-    assert!(
-        error.contains(&names[1]) && error.contains("missing"),
-        "{error}"
-    );
-    disk.rename(&dir().join(&names[2]), &dir().join(&names[1]))
-        .expect("rename");
+    let error = try_open(&gone).map(|_| ()).expect_err("incomplete").to_string();
+    assert!(error.contains(&names[1]) && error.contains("missing"), "{error}");
+    disk.rename(&dir().join(&names[2]), &dir().join(&names[1])).expect("rename");
     assert!(matches!(try_open(&disk), Err(WalError::Corrupt { .. })));
 }
 
@@ -183,10 +150,7 @@ fn a_log_of_an_unknown_format_is_refused_by_its_version() {
     hasher.update(&head[16..]);
     head[12..16].copy_from_slice(&hasher.finalize().to_le_bytes());
     overwrite(&disk, &name, 0, &head);
-    let error = try_open(&disk)
-        .map(|_| ())
-        .expect_err("unknown")
-        .to_string();
+    let error = try_open(&disk).map(|_| ()).expect_err("unknown").to_string();
     assert!(error.contains("format version 9"), "{error}");
     assert!(error.contains("Start the version that wrote it"), "{error}");
 }
@@ -197,9 +161,6 @@ fn a_record_that_rots_while_the_log_is_open_is_not_served() {
     let (wal, _): (Wal, _) = open(&disk);
     assert_eq!(read_all(&wal), records(0, 6));
     flip_bit(&disk, &name, find(&disk, &name, "entry 3"), 0);
-    assert!(matches!(
-        wal.read(0, 6, usize::MAX),
-        Err(WalError::Corrupt { .. })
-    ));
+    assert!(matches!(wal.read(0, 6, usize::MAX), Err(WalError::Corrupt { .. })));
     assert_eq!(wal.read(0, 3, usize::MAX).expect("readable"), records(0, 3));
 }

@@ -54,10 +54,8 @@ fn damages() -> impl Strategy<Value = Damage> {
     prop_oneof![
         (place(), 0..8u32).prop_map(|(at, bit)| Damage::Flip(at, bit)),
         (place(), 1..3000usize).prop_map(|(at, length)| Damage::Zero(at, length)),
-        (place(), prop::collection::vec(any::<u8>(), 1..600))
-            .prop_map(|(at, noise)| Damage::Noise(at, noise)),
-        (place(), place(), 1..1000usize)
-            .prop_map(|(from, to, length)| Damage::Copy(from, to, length)),
+        (place(), prop::collection::vec(any::<u8>(), 1..600)).prop_map(|(at, noise)| Damage::Noise(at, noise)),
+        (place(), place(), 1..1000usize).prop_map(|(from, to, length)| Damage::Copy(from, to, length)),
         place().prop_map(Damage::Shorten),
         Just(Damage::Remove),
         (0..12u64).prop_map(Damage::RenameTo),
@@ -76,12 +74,7 @@ fn apply(disk: &SimDisk, name: &str, other: &str, damage: &Damage) {
         Damage::Flip(at, bit) => flip_bit(disk, name, at.index(bytes.len()) as u64, *bit),
         Damage::Zero(at, length) => {
             let at = at.index(bytes.len());
-            overwrite(
-                disk,
-                name,
-                at as u64,
-                &vec![0; (*length).min(bytes.len() - at)],
-            );
+            overwrite(disk, name, at as u64, &vec![0; (*length).min(bytes.len() - at)]);
         }
         Damage::Noise(at, noise) => overwrite(disk, name, at.index(bytes.len()) as u64, noise),
         Damage::Copy(from, to, length) => {
@@ -96,9 +89,7 @@ fn apply(disk: &SimDisk, name: &str, other: &str, damage: &Damage) {
         }
         Damage::Shorten(to) => file.set_len(to.index(bytes.len()) as u64).expect("shorten"),
         Damage::Remove => disk.remove(&dir().join(name)).expect("remove"),
-        Damage::RenameTo(id) => disk
-            .rename(&dir().join(name), &dir().join(format!("{id:016x}.wal")))
-            .expect("rename"),
+        Damage::RenameTo(id) => disk.rename(&dir().join(name), &dir().join(format!("{id:016x}.wal"))).expect("rename"),
     }
 }
 

@@ -74,10 +74,7 @@ impl Pair {
             Act::Append(count, length) => self.append(&state, *count, *length),
             Act::Vote => {
                 let vote = self.unique(8);
-                self.states.push(State {
-                    vote: Some(vote.clone()),
-                    ..state
-                });
+                self.states.push(State { vote: Some(vote.clone()), ..state });
                 self.wal().save_vote(vote, self.done());
             }
             Act::Committed => {
@@ -130,11 +127,7 @@ impl Pair {
         let mut after = state.clone();
         let mut batch = Vec::new();
         for _ in 0..count {
-            let record = LogRecord {
-                index: after.next,
-                term: 1 + self.counter / 10,
-                payload: self.unique(length),
-            };
+            let record = LogRecord { index: after.next, term: 1 + self.counter / 10, payload: self.unique(length) };
             batch.push(record.clone());
             after.records.push(record);
             after.next += 1;
@@ -212,10 +205,7 @@ impl Pair {
                 true
             }
             Err(error) => {
-                assert!(
-                    error.to_string().contains("the simulated power is off"),
-                    "{error}"
-                );
+                assert!(error.to_string().contains("the simulated power is off"), "{error}");
                 false
             }
         }
@@ -269,10 +259,7 @@ impl Pair {
             Some(committed) => {
                 let at = self.committed.iter().position(|saved| saved == committed);
                 let at = at.expect("a committed position that was never saved");
-                assert!(
-                    at + 1 >= self.committed_durable,
-                    "an older committed position"
-                );
+                assert!(at + 1 >= self.committed_durable, "an older committed position");
                 self.committed.truncate(at + 1);
             }
         }
@@ -296,10 +283,7 @@ impl Pair {
             Act::Committed,
             Act::Reopen,
         ];
-        assert!(
-            script.iter().all(|act| self.act(act)),
-            "the disk is whole again"
-        );
+        assert!(script.iter().all(|act| self.act(act)), "the disk is whole again");
     }
 }
 

@@ -50,12 +50,10 @@ fn records_are_readable_before_they_are_written() {
     let (wal, _) = open(&disk);
     append(&wal, records(0, 3));
     let answers = Answers::default();
-    wal.append(records(3, 6), answers.done(1))
-        .expect("appendable");
+    wal.append(records(3, 6), answers.done(1)).expect("appendable");
     assert_eq!(read_all(&wal), records(0, 6));
     wal.truncate_from(4, ignore());
-    wal.append(vec![record(4, 2, "other")], ignore())
-        .expect("appendable");
+    wal.append(vec![record(4, 2, "other")], ignore()).expect("appendable");
     let mut expected = records(0, 4);
     expected.push(record(4, 2, "other"));
     assert_eq!(read_all(&wal), expected);
@@ -96,18 +94,10 @@ fn purged_segments_are_used_again_and_never_read_again() {
         most = most.max(files(&disk).len());
     }
     assert!(most <= 4, "{most} files for a log of at most 25 entries");
-    assert_eq!(
-        files_named(&disk, "old-"),
-        1,
-        "a purged segment waits for its second life"
-    );
+    assert_eq!(files_named(&disk, "old-"), 1, "a purged segment waits for its second life");
     wal.close();
     let (wal, recovered) = open(&disk);
-    assert_eq!(
-        files_named(&disk, "spare"),
-        0,
-        "spares of an earlier life are swept"
-    );
+    assert_eq!(files_named(&disk, "spare"), 0, "spares of an earlier life are swept");
     assert_eq!(recovered.vote, Some(Bytes::from_static(b"the vote")));
     assert_eq!(recovered.purged, Some((next - 5, 1)));
     assert_eq!(read_all(&wal), records(next - 4, next));
@@ -150,25 +140,13 @@ fn reading_respects_the_range_and_the_budget() {
     let disk = SimDisk::new();
     let (wal, _) = open(&disk);
     append(&wal, records(10, 100));
-    assert_eq!(
-        wal.read(0, 13, usize::MAX).expect("readable"),
-        records(10, 13)
-    );
-    assert_eq!(
-        wal.read(98, 200, usize::MAX).expect("readable"),
-        records(98, 100)
-    );
+    assert_eq!(wal.read(0, 13, usize::MAX).expect("readable"), records(10, 13));
+    assert_eq!(wal.read(98, 200, usize::MAX).expect("readable"), records(98, 100));
     assert_eq!(wal.read(50, 50, usize::MAX).expect("readable"), []);
     assert_eq!(wal.read(50, 90, 0).expect("readable"), records(50, 51));
     // Each takes 40 bytes of frame and 106 of payload, padded to 152.
-    assert_eq!(
-        wal.read(50, 90, 3 * 152).expect("readable"),
-        records(50, 53)
-    );
-    assert_eq!(
-        wal.read(90, 100, 3 * 152 - 1).expect("readable"),
-        records(90, 92)
-    );
+    assert_eq!(wal.read(50, 90, 3 * 152).expect("readable"), records(50, 53));
+    assert_eq!(wal.read(90, 100, 3 * 152 - 1).expect("readable"), records(90, 92));
 }
 
 #[test]
@@ -177,33 +155,16 @@ fn holes_and_purged_truncations_are_refused_and_change_nothing() {
     let (wal, _) = open(&disk);
     append(&wal, records(5, 10));
     let refusal = wal.append(records(11, 12), ignore()).expect_err("a hole");
-    assert_eq!(
-        refusal.to_string(),
-        "the log refuses to append entry 11 where entry 10 comes next"
-    );
-    assert!(
-        wal.append(vec![record(10, 1, "a"), record(12, 1, "b")], ignore())
-            .is_err()
-    );
-    assert!(
-        wal.append(vec![record(u64::MAX, 1, "a")], ignore())
-            .is_err()
-    );
+    assert_eq!(refusal.to_string(), "the log refuses to append entry 11 where entry 10 comes next");
+    assert!(wal.append(vec![record(10, 1, "a"), record(12, 1, "b")], ignore()).is_err());
+    assert!(wal.append(vec![record(u64::MAX, 1, "a")], ignore()).is_err());
     let answers = Answers::default();
     wal.purge_through(6, 1, answers.done(1));
     wal.truncate_from(6, answers.done(2));
     wal.purge_through(u64::MAX, 1, answers.done(3));
     settle(&wal);
-    let said: Vec<(u64, bool)> = answers
-        .take()
-        .iter()
-        .map(|(label, r)| (*label, r.is_ok()))
-        .collect();
-    assert_eq!(
-        said,
-        [(2, false), (3, false), (1, true)],
-        "refusals come at once"
-    );
+    let said: Vec<(u64, bool)> = answers.take().iter().map(|(label, r)| (*label, r.is_ok())).collect();
+    assert_eq!(said, [(2, false), (3, false), (1, true)], "refusals come at once");
     assert_eq!(read_all(&wal), records(7, 10));
 }
 
@@ -230,8 +191,7 @@ fn one_sync_covers_everything_that_waited() {
     let (wal, _) = open(&disk);
     let answers = Answers::default();
     for index in 0..5 {
-        wal.append(records(index, index + 1), answers.done(index))
-            .expect("appendable");
+        wal.append(records(index, index + 1), answers.done(index)).expect("appendable");
     }
     wal.save_vote(Bytes::from_static(b"v"), answers.done(5));
     let before = disk.syncs();
@@ -247,8 +207,7 @@ fn a_full_queue_is_drained_before_more_is_taken() {
     let (wal, _) = open(&disk);
     let answers = Answers::default();
     for index in 0..12_000 {
-        wal.append(records(index, index + 1), answers.done(index))
-            .expect("appendable");
+        wal.append(records(index, index + 1), answers.done(index)).expect("appendable");
         assert!(wal.metrics().queue_bytes <= small().queue_bytes_max);
     }
     settle(&wal);

@@ -32,18 +32,12 @@ pub(crate) fn open(disk: &SimDisk) -> (Wal, Recovered) {
 }
 
 pub(crate) fn record(index: u64, term: u64, payload: &str) -> LogRecord {
-    LogRecord {
-        index,
-        term,
-        payload: Bytes::copy_from_slice(payload.as_bytes()),
-    }
+    LogRecord { index, term, payload: Bytes::copy_from_slice(payload.as_bytes()) }
 }
 
 /// Entries `from..to` of term 1, each with a payload of about 100 bytes that names its index.
 pub(crate) fn records(from: u64, to: u64) -> Vec<LogRecord> {
-    (from..to)
-        .map(|index| record(index, 1, &format!("entry {index:<100}")))
-        .collect()
+    (from..to).map(|index| record(index, 1, &format!("entry {index:<100}"))).collect()
 }
 
 /// What one callback said, under the label it was made with.
@@ -104,10 +98,7 @@ pub(crate) fn files(disk: &SimDisk) -> Vec<String> {
 
 /// How many file names contain `part`.
 pub(crate) fn files_named(disk: &SimDisk, part: &str) -> usize {
-    files(disk)
-        .iter()
-        .filter(|name| name.contains(part))
-        .count()
+    files(disk).iter().filter(|name| name.contains(part)).count()
 }
 
 /// The segment files, oldest first.
@@ -140,8 +131,5 @@ pub(crate) fn flip_bit(disk: &SimDisk, name: &str, offset: u64, bit: u32) {
 /// Where `needle` first stands in a file.
 pub(crate) fn find(disk: &SimDisk, name: &str, needle: &str) -> u64 {
     let bytes = contents(disk, name);
-    bytes
-        .windows(needle.len())
-        .position(|window| window == needle.as_bytes())
-        .expect("the text is in the file") as u64
+    bytes.windows(needle.len()).position(|window| window == needle.as_bytes()).expect("the text is in the file") as u64
 }

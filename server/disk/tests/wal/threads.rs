@@ -50,8 +50,7 @@ fn appends_reads_and_purges_at_once_on_real_files() {
             wal.append(
                 records(index, index + 1),
                 Box::new(move |result| {
-                    done.send((index, result.is_ok()))
-                        .expect("the test listens");
+                    done.send((index, result.is_ok())).expect("the test listens");
                 }),
             )
             .expect("appendable");
@@ -61,25 +60,15 @@ fn appends_reads_and_purges_at_once_on_real_files() {
         }
     });
     for index in 0..4000 {
-        assert_eq!(
-            acknowledged.recv().expect("an answer"),
-            (index, true),
-            "in order"
-        );
+        assert_eq!(acknowledged.recv().expect("an answer"), (index, true), "in order");
     }
     let metrics = wal.metrics();
-    assert!(
-        metrics.syncs > 0 && metrics.syncs == metrics.batches,
-        "{metrics:?}"
-    );
+    assert!(metrics.syncs > 0 && metrics.syncs == metrics.batches, "{metrics:?}");
     assert!(metrics.sync_longest >= metrics.sync_last);
     Arc::into_inner(wal).expect("the only owner").close();
     let (wal, recovered) = Wal::open(Arc::new(OsFileSystem), &path, options()).expect("opens");
     assert_eq!(recovered.purged, Some((3899, 1)));
-    assert_eq!(
-        wal.read(0, u64::MAX, usize::MAX).expect("readable"),
-        records(3900, 4000)
-    );
+    assert_eq!(wal.read(0, u64::MAX, usize::MAX).expect("readable"), records(3900, 4000));
     assert!(wal.in_flight_sync_since().is_none());
 }
 
@@ -108,14 +97,10 @@ impl WalObserver for Gate {
 fn a_stuck_disk_shows_and_a_full_queue_makes_callers_wait() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let gate = Arc::new(Gate::default());
-    let options = WalOptions {
-        observer: Some(gate.clone()),
-        ..options()
-    };
+    let options = WalOptions { observer: Some(gate.clone()), ..options() };
     let max = options.queue_bytes_max;
     let (wal, _) = Wal::open(Arc::new(OsFileSystem), dir.path(), options).expect("opens");
-    wal.append(records(0, 1), Box::new(|_| ()))
-        .expect("appendable");
+    wal.append(records(0, 1), Box::new(|_| ())).expect("appendable");
     {
         let mut waits = gate.waits.lock();
         while !*waits {
@@ -125,14 +110,12 @@ fn a_stuck_disk_shows_and_a_full_queue_makes_callers_wait() {
     assert!(wal.in_flight_sync_since().is_some());
     let full = (max / 152) as u64;
     for index in 1..=full {
-        wal.append(records(index, index + 1), Box::new(|_| ()))
-            .expect("appendable");
+        wal.append(records(index, index + 1), Box::new(|_| ())).expect("appendable");
     }
     let (returned, returns) = mpsc::sync_channel(1);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            wal.append(records(full + 1, full + 2), Box::new(|_| ()))
-                .expect("appendable");
+            wal.append(records(full + 1, full + 2), Box::new(|_| ())).expect("appendable");
             returned.send(()).expect("the test listens");
         });
         assert_eq!(wal.metrics().queue_bytes, full as usize * 152);
@@ -141,10 +124,7 @@ fn a_stuck_disk_shows_and_a_full_queue_makes_callers_wait() {
         gate.changed.notify_all();
         returns.recv().expect("there is room again");
     });
-    assert_eq!(
-        wal.read(0, u64::MAX, usize::MAX).expect("readable"),
-        records(0, full + 2)
-    );
+    assert_eq!(wal.read(0, u64::MAX, usize::MAX).expect("readable"), records(0, full + 2));
 }
 
 #[test]
@@ -161,9 +141,7 @@ fn a_callback_may_call_the_log_and_may_be_its_last_owner() {
             let big = "x".repeat(20_000);
             // More than the queue holds: a caller on another thread would wait.
             for index in 1..4 {
-                inner
-                    .append(vec![record(index, 1, &big)], Box::new(|_| ()))
-                    .expect("appendable");
+                inner.append(vec![record(index, 1, &big)], Box::new(|_| ())).expect("appendable");
             }
             assert_eq!(inner.read(0, 9, usize::MAX).expect("readable").len(), 4);
             drop(inner);
@@ -180,20 +158,14 @@ fn closing_writes_what_waits_and_later_calls_are_told() {
     for sync in [SyncPolicy::Fsync, SyncPolicy::Never] {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let options = WalOptions { sync, ..options() };
-        let (wal, _) =
-            Wal::open(Arc::new(OsFileSystem), dir.path(), options.clone()).expect("opens");
+        let (wal, _) = Wal::open(Arc::new(OsFileSystem), dir.path(), options.clone()).expect("opens");
         let (done, answers) = mpsc::sync_channel::<Result<(), WalError>>(2);
         let late = done.clone();
-        wal.append(
-            records(0, 10),
-            Box::new(move |r| done.send(r).expect("the test listens")),
-        )
-        .expect("appendable");
+        wal.append(records(0, 10), Box::new(move |r| done.send(r).expect("the test listens"))).expect("appendable");
         wal.save_committed(Bytes::from_static(b"c"));
         wal.close();
         answers.recv().expect("an answer").expect("durable");
-        let (wal, recovered) =
-            Wal::open(Arc::new(OsFileSystem), dir.path(), options).expect("opens");
+        let (wal, recovered) = Wal::open(Arc::new(OsFileSystem), dir.path(), options).expect("opens");
         assert_eq!(recovered.committed, Some(Bytes::from_static(b"c")));
         assert_eq!(recovered.last, Some((9, 1)));
         let stepped: Vec<LogRecord> = wal.read(0, 99, usize::MAX).expect("readable");
