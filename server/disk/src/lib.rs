@@ -1,1 +1,5 @@
-//! Placeholder opened by the first commit of this crate.
+//! Quorate remembers here: the log on disk, the files under it, and the lock on the data directory.
+
+pub mod file;
+pub mod lock;
+pub mod wal;
