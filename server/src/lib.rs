@@ -4,5 +4,8 @@
 //! request does to the data is decided in `quorate-core`; how it is kept is decided in `quorate-disk`.
 
 pub mod config;
+pub mod grpc_layer;
+pub mod http;
 pub mod logging;
+pub mod metrics;
 pub mod version;
