@@ -234,28 +234,27 @@ fn holds(index: &Index, rows: &dyn Rows, compare: &Compare) -> Result<bool, Faul
 }
 
 fn holds_for(rows: &dyn Rows, compare: &Compare, version: Option<&Version>) -> Result<bool, Fault> {
-    let Ok(target) = CompareTarget::try_from(compare.target) else {
-        return Ok(true);
-    };
     let operand = compare.target_union.as_ref();
-    let order = match target {
-        CompareTarget::Version => {
+    let order = match CompareTarget::try_from(compare.target) {
+        // An unknown target compares nothing, which etcd takes as equal.
+        Err(_) => Ordering::Equal,
+        Ok(CompareTarget::Version) => {
             let operand = if let Some(TargetUnion::Version(number)) = operand { *number } else { 0 };
             version.map_or(0, |version| version.version).cmp(&operand)
         }
-        CompareTarget::Create => {
+        Ok(CompareTarget::Create) => {
             let operand = if let Some(TargetUnion::CreateRevision(number)) = operand { *number } else { 0 };
             version.map_or(0, |version| version.create_revision).cmp(&operand)
         }
-        CompareTarget::Mod => {
+        Ok(CompareTarget::Mod) => {
             let operand = if let Some(TargetUnion::ModRevision(number)) = operand { *number } else { 0 };
             version.map_or(0, |version| version.revision.main).cmp(&operand)
         }
-        CompareTarget::Lease => {
+        Ok(CompareTarget::Lease) => {
             let operand = if let Some(TargetUnion::Lease(number)) = operand { *number } else { 0 };
             version.map_or(LeaseId::NONE, |version| version.lease).0.cmp(&operand)
         }
-        CompareTarget::Value => {
+        Ok(CompareTarget::Value) => {
             // A missing key has no value to compare: false, whatever the operator.
             let Some(version) = version else {
                 return Ok(false);
