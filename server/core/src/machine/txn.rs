@@ -175,12 +175,13 @@ pub fn read_only(view: &View, rows: &dyn Rows, request: &TxnRequest) -> Result<R
     Ok(Ok(TxnResponse { header: Some(header(view.revision)), succeeded, responses }))
 }
 
-/// A range inside a transaction is pickier than a direct one about numbers below zero (contract §2.7).
+/// A range inside a transaction is pickier than a direct one about numbers below zero: they are compared with the floor,
+/// and that of a fresh store is −1 (contract §2.7).
 fn inner_readable(revision: i64, newest: i64, compact_revision: i64) -> Result<(), Refusal> {
     if revision > newest {
         return Err(Refusal::FutureRevision);
     }
-    if revision != 0 && compact_revision >= 0 && revision < compact_revision {
+    if revision != 0 && revision < compact_revision {
         return Err(Refusal::Compacted);
     }
     Ok(())
