@@ -65,7 +65,8 @@ pub fn txn(request: &TxnRequest, ops_max: usize) -> Result<(), Refusal> {
 
 fn shape(request: &TxnRequest, ops_max: usize, depth_max: usize) -> Result<(), Refusal> {
     let operations = request.compare.len().max(request.success.len()).max(request.failure.len());
-    if operations > ops_max || depth_max == 0 {
+    // What has no operations nests nothing; so it may lie one deeper.
+    if operations > ops_max || (operations > 0 && depth_max == 0) {
         return Err(Refusal::TooManyOps);
     }
     if request.compare.iter().any(|compare| compare.key.is_empty()) {
