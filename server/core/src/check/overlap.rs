@@ -3,6 +3,9 @@
 //! Rule: a path must not put a key twice, nor put a key that it also deletes. The two branches of a nested transaction
 //! exclude each other, so they may put the same key. What nested transactions delete is known to those after them only
 //! (quirk 6): the contract lists which orders are told apart, and clients can see it.
+//!
+//! etcd compares the end of a deletion as it was sent. One zero byte, which means "no end", then lies below every key, and
+//! such a deletion overlaps nothing: clients may clear everything and put a key in one transaction, and do.
 
 use crate::error::Refusal;
 use crate::mvcc::index::KeyRange;
@@ -37,7 +40,9 @@ impl<'r> Changes<'r> {
 fn changes(operations: &[RequestOp]) -> Result<Changes<'_>, Refusal> {
     let mut all = Changes::default();
     for operation in operations {
-        if let Some(Request::RequestDeleteRange(delete)) = &operation.request {
+        if let Some(Request::RequestDeleteRange(delete)) = &operation.request
+            && *delete.range_end != [0]
+        {
             all.deletes.push(KeyRange::new(&delete.key, &delete.range_end));
         }
     }

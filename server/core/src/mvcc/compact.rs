@@ -53,11 +53,20 @@ impl Weight {
     /// Enters the history of a key as it is found when a store is opened at `floor`; rows that the floor hides may still
     /// be there, and do not count.
     pub fn load(&mut self, history: &KeyHistory, floor: i64) {
-        let doomed = history.doomed(floor, Revision::new(i64::MAX, u32::MAX)).count();
-        let mut before: Option<&Version> = None;
-        for version in history.versions().skip(doomed) {
-            self.push(version, before);
-            before = Some(version);
+        let mut versions = history.versions().peekable();
+        while let Some(version) = versions.next() {
+            let hidden_at = if version.is_tombstone() {
+                Some(version.revision.main + 1)
+            } else {
+                versions.peek().map(|next| next.revision.main)
+            };
+            if hidden_at.is_some_and(|at| at <= floor) {
+                continue;
+            }
+            self.in_use += bytes(version);
+            if let Some(at) = hidden_at {
+                *self.hidden_at.entry(at).or_default() += bytes(version);
+            }
         }
     }
 }

@@ -98,9 +98,9 @@ impl Older {
         self.chunks.iter().flat_map(|chunk| chunk.versions())
     }
 
-    fn at(&self, main: i64) -> Option<&Version> {
-        let chunk = self.chunks.iter().rev().find(|chunk| chunk.versions()[0].revision.main <= main)?.versions();
-        let end = chunk.partition_point(|version| version.revision.main <= main);
+    fn before(&self, bound: Revision) -> Option<&Version> {
+        let chunk = self.chunks.iter().rev().find(|chunk| chunk.versions()[0].revision < bound)?.versions();
+        let end = chunk.partition_point(|version| version.revision < bound);
         chunk.get(end - 1)
     }
 
@@ -147,10 +147,14 @@ impl KeyHistory {
     /// The newest version at or below `main`, tombstones included.
     #[must_use]
     pub fn newest_up_to(&self, main: i64) -> Option<&Version> {
-        if self.latest.revision.main <= main {
+        self.newest_before(Revision::new(main.saturating_add(1), 0))
+    }
+
+    fn newest_before(&self, bound: Revision) -> Option<&Version> {
+        if self.latest.revision < bound {
             return Some(&self.latest);
         }
-        self.older.as_ref()?.at(main)
+        self.older.as_ref()?.before(bound)
     }
 
     /// All versions, ascending.
@@ -169,10 +173,18 @@ impl KeyHistory {
     pub fn doomed(&self, floor: i64, up_to: Revision) -> impl Iterator<Item = &Version> {
         let newest = self.newest_up_to(floor);
         // Everything before `kept` goes; nothing when no version is at or below the floor.
-        let kept = newest.map_or(Revision::default(), |newest| {
+        let mut kept = newest.map_or(Revision::default(), |newest| {
             let stays = !newest.is_tombstone() || newest.revision.main == floor;
             if stays { newest.revision } else { Revision::new(newest.revision.main, newest.revision.sub + 1) }
         });
+        // A transaction may end a key and begin it anew; tombstones of the floor's own revision stay then as well.
+        let mut earlier = kept;
+        while let Some(version) = self.newest_before(earlier).filter(|version| version.revision.main == floor) {
+            earlier = version.revision;
+            if version.is_tombstone() {
+                kept = earlier;
+            }
+        }
         self.versions().take_while(move |version| version.revision < kept && version.revision <= up_to)
     }
 
