@@ -24,20 +24,35 @@ pub const QUOTA_LEASE_BYTES: i64 = 64;
 /// tools divide by (contract §2.12).
 pub const STORE_BASE_BYTES: i64 = 16_384;
 
-/// Committed entries that may wait for apply. Beyond it: "too many requests" (contract §4).
-pub const APPLY_LAG_ENTRIES_MAX: u64 = 5_000;
 /// Entries that one apply round takes: one engine batch, one publication. More wait for the next round. At 1.5 MiB an
 /// entry a round could hold 768 MiB, so bytes are bounded as well.
 pub const APPLY_ROUND_ENTRIES_MAX: usize = 512;
 /// Request bytes that one apply round takes before it closes.
 pub const APPLY_ROUND_BYTES_MAX: usize = 8 << 20;
 /// Proposals in flight on one member. Beyond it: "too many requests". 16,000 clients with one request each fit twice.
+/// This stands for etcd's bound of 5,000 committed but unapplied entries (contract §4) as well: what waits for apply here
+/// is in flight, and one synced batch may commit more than 5,000 entries that are applied within milliseconds.
 pub const PROPOSALS_IN_FLIGHT_MAX: usize = 32_768;
 /// Bytes of proposals in flight on one member. Beyond it: "too many requests".
 pub const PROPOSALS_IN_FLIGHT_BYTES_MAX: usize = 256 << 20;
 
-/// Versions that one step of physical compaction visits. Larger compactions take more steps, between apply rounds.
-pub const COMPACTION_STEP_ROWS: usize = 1_000;
+/// Bytes of the newest log entries kept decoded, so that apply and replication do not decode what was just proposed. When
+/// full the oldest leave, and are read from the log. Two apply rounds fit.
+pub const LOG_TAIL_BYTES_MAX: usize = 16 << 20;
+/// Bytes of one message of log entries to a peer; at least one entry is always sent.
+pub const REPLICATION_BYTES_MAX: usize = 1 << 20;
+/// Flushed entries that stay in the log for members that lag a little (`--snapshot-catchup-entries`, contract §6.2).
+pub const LOG_ENTRIES_KEPT: u64 = 5_000;
+/// Linearizable reads that may wait for a round of confirmation. Beyond it readers wait to get in line.
+pub const READS_WAITING_MAX: usize = 16_384;
+
+/// Rows that one step of physical compaction visits. A step of this size takes well under a millisecond, which is what it
+/// can add to a write; larger compactions take more steps, between apply rounds.
+pub const TRIM_STEP_ROWS: usize = 256;
+/// The pause between two steps of physical compaction, in which apply rounds get through.
+pub const TRIM_PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
+/// Encoded bytes of the newest rows kept in memory; older ones are read from the engine.
+pub const ROW_CACHE_BYTES: u64 = 64 << 20;
 /// Roots of past revisions kept so that pages of a pinned list have exact counts in logarithmic time. When full the
 /// least recently used goes, and its pages count by walking.
 pub const PINNED_VIEWS_MAX: usize = 32;

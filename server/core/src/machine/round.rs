@@ -68,6 +68,16 @@ pub struct Counts {
     pub txns: u64,
 }
 
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        self.puts += more.puts;
+        self.put_bytes += more.put_bytes;
+        self.deletes += more.deletes;
+        self.ranges += more.ranges;
+        self.txns += more.txns;
+    }
+}
+
 impl Counts {
     pub(crate) fn since(self, before: Self) -> Self {
         Self {

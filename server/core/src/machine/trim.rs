@@ -46,6 +46,12 @@ impl Machine {
         (floor > self.trimmed).then(|| Progress { floor, next: Revision::new(self.trimmed.max(0), 0) })
     }
 
+    /// True while rows are there that the floor hides, whether or not they may go yet.
+    #[must_use]
+    pub fn is_untrimmed(&self) -> bool {
+        self.compact_revision > self.trimmed
+    }
+
     /// Does one step of at most `rows_max` rows.
     ///
     /// # Errors
