@@ -1,1 +1,3 @@
-//! Placeholder opened by the first commit of this crate.
+//! Quorate: a drop-in replacement for etcd, as a library.
+
+pub mod raft;

@@ -36,6 +36,14 @@ pub const PROPOSALS_IN_FLIGHT_MAX: usize = 32_768;
 /// Bytes of proposals in flight on one member. Beyond it: "too many requests".
 pub const PROPOSALS_IN_FLIGHT_BYTES_MAX: usize = 256 << 20;
 
+/// Bytes of the newest log entries kept decoded, so that apply and replication do not decode what was just proposed. When
+/// full the oldest leave, and are read from the log. Two apply rounds fit.
+pub const LOG_TAIL_BYTES_MAX: usize = 16 << 20;
+/// Bytes of one message of log entries to a peer; at least one entry is always sent.
+pub const REPLICATION_BYTES_MAX: usize = 1 << 20;
+/// Flushed entries that stay in the log for members that lag a little (`--snapshot-catchup-entries`, contract §6.2).
+pub const LOG_ENTRIES_KEPT: u64 = 5_000;
+
 /// Versions that one step of physical compaction visits. Larger compactions take more steps, between apply rounds.
 pub const COMPACTION_STEP_ROWS: usize = 1_000;
 /// Roots of past revisions kept so that pages of a pinned list have exact counts in logarithmic time. When full the
