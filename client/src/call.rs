@@ -21,15 +21,11 @@ impl Calls {
         let metadata = options.metadata.iter().map(|(name, value)| {
             let key = MetadataKey::from_bytes(name.as_bytes())
                 .map_err(|_| ClientError::Invalid(format!("`{name}` is not a metadata name")))?;
-            let value = MetadataValue::try_from(value.as_str()).map_err(|_| {
-                ClientError::Invalid(format!("metadata `{name}` holds bytes that cannot be sent"))
-            })?;
+            let value = MetadataValue::try_from(value.as_str())
+                .map_err(|_| ClientError::Invalid(format!("metadata `{name}` holds bytes that cannot be sent")))?;
             Ok((key, value))
         });
-        Ok(Self {
-            metadata: metadata.collect::<Result<_, ClientError>>()?,
-            request_timeout: options.request_timeout,
-        })
+        Ok(Self { metadata: metadata.collect::<Result<_, ClientError>>()?, request_timeout: options.request_timeout })
     }
 
     /// A request with one answer, under the client's time limit.

@@ -29,15 +29,8 @@ impl Cluster {
     /// # Errors
     ///
     /// Whatever the server refused with, or a lost connection.
-    pub async fn member_list(
-        &self,
-        request: MemberListRequest,
-    ) -> Result<MemberListResponse, ClientError> {
-        let answer = self
-            .stub
-            .clone()
-            .member_list(self.calls.unary(request))
-            .await?;
+    pub async fn member_list(&self, request: MemberListRequest) -> Result<MemberListResponse, ClientError> {
+        let answer = self.stub.clone().member_list(self.calls.unary(request)).await?;
         Ok(answer.into_inner())
     }
 }

@@ -29,10 +29,7 @@ impl Client {
     ///
     /// [`ClientError::Invalid`] when an endpoint or option makes no sense, [`ClientError::Connect`] when no endpoint
     /// answers in time.
-    pub async fn connect<E: AsRef<str>>(
-        endpoints: &[E],
-        options: Options,
-    ) -> Result<Self, ClientError> {
+    pub async fn connect<E: AsRef<str>>(endpoints: &[E], options: Options) -> Result<Self, ClientError> {
         if endpoints.is_empty() || options.connections == 0 {
             let text = "a client needs at least one endpoint and one connection";
             return Err(ClientError::Invalid(text.to_owned()));
@@ -56,16 +53,9 @@ impl Client {
         }
         if channels.is_empty() {
             let endpoints: Vec<&str> = endpoints.iter().map(AsRef::as_ref).collect();
-            return Err(ClientError::Connect {
-                endpoints: endpoints.join(","),
-                reason,
-            });
+            return Err(ClientError::Connect { endpoints: endpoints.join(","), reason });
         }
-        Ok(Self {
-            channels: channels.into(),
-            next: Arc::default(),
-            calls,
-        })
+        Ok(Self { channels: channels.into(), next: Arc::default(), calls })
     }
 
     /// Keys and values, over the next connection.
@@ -109,18 +99,9 @@ fn configure(endpoint: &str, options: &Options) -> Result<Endpoint, ClientError>
         let text = format!("{endpoint}: this client does not speak TLS yet");
         return Err(ClientError::Invalid(text));
     }
-    let uri = if endpoint.contains("://") {
-        endpoint.to_owned()
-    } else {
-        format!("http://{endpoint}")
-    };
+    let uri = if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };
     let configured = Endpoint::from_shared(uri)
-        .map_err(|error| {
-            ClientError::Invalid(format!(
-                "`{endpoint}` is not an endpoint: {}",
-                explain(&error)
-            ))
-        })?
+        .map_err(|error| ClientError::Invalid(format!("`{endpoint}` is not an endpoint: {}", explain(&error))))?
         .user_agent(concat!("quorate-client/", env!("CARGO_PKG_VERSION")))
         .map_err(|error| ClientError::Invalid(explain(&error)))?
         .connect_timeout(options.connect_timeout)

@@ -73,10 +73,7 @@ impl ClientError {
 
 impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
-        Self::Status {
-            code: status.code(),
-            message: status.message().to_owned(),
-        }
+        Self::Status { code: status.code(), message: status.message().to_owned() }
     }
 }
 
@@ -95,20 +92,10 @@ mod tests {
     #[test]
     fn a_write_is_in_doubt_unless_the_server_refused_it() {
         let doubt = |code| ClientError::from(Status::new(code, "")).may_have_happened();
-        for code in [
-            Code::Unavailable,
-            Code::DeadlineExceeded,
-            Code::Unknown,
-            Code::Internal,
-            Code::Cancelled,
-        ] {
+        for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Unknown, Code::Internal, Code::Cancelled] {
             assert!(doubt(code), "{code:?}");
         }
-        for code in [
-            Code::InvalidArgument,
-            Code::OutOfRange,
-            Code::ResourceExhausted,
-        ] {
+        for code in [Code::InvalidArgument, Code::OutOfRange, Code::ResourceExhausted] {
             assert!(!doubt(code), "{code:?}");
         }
     }

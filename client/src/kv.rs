@@ -5,9 +5,8 @@ use tonic::transport::Channel;
 use crate::{
     ClientError, Pieces,
     api::{
-        CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, PutRequest,
-        PutResponse, RangeRequest, RangeResponse, RangeStreamResponse, TxnRequest, TxnResponse,
-        kv_client::KvClient,
+        CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse,
+        RangeRequest, RangeResponse, RangeStreamResponse, TxnRequest, TxnResponse, kv_client::KvClient,
     },
     call::Calls,
 };
@@ -41,15 +40,8 @@ impl Kv {
     /// # Errors
     ///
     /// Whatever the server refused with, or a lost connection. Either may also end the stream later.
-    pub async fn range_stream(
-        &self,
-        request: RangeRequest,
-    ) -> Result<Pieces<RangeStreamResponse>, ClientError> {
-        let answer = self
-            .stub
-            .clone()
-            .range_stream(self.calls.stream(request))
-            .await?;
+    pub async fn range_stream(&self, request: RangeRequest) -> Result<Pieces<RangeStreamResponse>, ClientError> {
+        let answer = self.stub.clone().range_stream(self.calls.stream(request)).await?;
         Ok(Pieces::new(answer.into_inner()))
     }
 
@@ -68,15 +60,8 @@ impl Kv {
     /// # Errors
     ///
     /// Whatever the server refused with, or a lost connection.
-    pub async fn delete_range(
-        &self,
-        request: DeleteRangeRequest,
-    ) -> Result<DeleteRangeResponse, ClientError> {
-        let answer = self
-            .stub
-            .clone()
-            .delete_range(self.calls.unary(request))
-            .await?;
+    pub async fn delete_range(&self, request: DeleteRangeRequest) -> Result<DeleteRangeResponse, ClientError> {
+        let answer = self.stub.clone().delete_range(self.calls.unary(request)).await?;
         Ok(answer.into_inner())
     }
 
@@ -95,10 +80,7 @@ impl Kv {
     /// # Errors
     ///
     /// Whatever the server refused with, or a lost connection.
-    pub async fn compact(
-        &self,
-        request: CompactionRequest,
-    ) -> Result<CompactionResponse, ClientError> {
+    pub async fn compact(&self, request: CompactionRequest) -> Result<CompactionResponse, ClientError> {
         let answer = self.stub.clone().compact(self.calls.unary(request)).await?;
         Ok(answer.into_inner())
     }

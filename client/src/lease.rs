@@ -10,9 +10,9 @@ use tonic::{Streaming, transport::Channel};
 use crate::{
     ClientError,
     api::{
-        LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse,
-        LeaseLeasesRequest, LeaseLeasesResponse, LeaseRevokeRequest, LeaseRevokeResponse,
-        LeaseTimeToLiveRequest, LeaseTimeToLiveResponse, lease_client::LeaseClient,
+        LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseLeasesRequest,
+        LeaseLeasesResponse, LeaseRevokeRequest, LeaseRevokeResponse, LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
+        lease_client::LeaseClient,
     },
     call::Calls,
 };
@@ -38,15 +38,8 @@ impl Lease {
     /// # Errors
     ///
     /// Whatever the server refused with, or a lost connection.
-    pub async fn grant(
-        &self,
-        request: LeaseGrantRequest,
-    ) -> Result<LeaseGrantResponse, ClientError> {
-        let answer = self
-            .stub
-            .clone()
-            .lease_grant(self.calls.unary(request))
-            .await?;
+    pub async fn grant(&self, request: LeaseGrantRequest) -> Result<LeaseGrantResponse, ClientError> {
+        let answer = self.stub.clone().lease_grant(self.calls.unary(request)).await?;
         Ok(answer.into_inner())
     }
 
@@ -65,15 +58,8 @@ impl Lease {
     /// # Errors
     ///
     /// As [`Lease::grant`].
-    pub async fn time_to_live(
-        &self,
-        request: LeaseTimeToLiveRequest,
-    ) -> Result<LeaseTimeToLiveResponse, ClientError> {
-        let answer = self
-            .stub
-            .clone()
-            .lease_time_to_live(self.calls.unary(request))
-            .await?;
+    pub async fn time_to_live(&self, request: LeaseTimeToLiveRequest) -> Result<LeaseTimeToLiveResponse, ClientError> {
+        let answer = self.stub.clone().lease_time_to_live(self.calls.unary(request)).await?;
         Ok(answer.into_inner())
     }
 
@@ -92,24 +78,13 @@ impl Lease {
     /// # Errors
     ///
     /// As [`KeepAlive::renew`].
-    pub async fn keep_alive(
-        &self,
-        id: i64,
-    ) -> Result<(KeepAlive, LeaseKeepAliveResponse), ClientError> {
+    pub async fn keep_alive(&self, id: i64) -> Result<(KeepAlive, LeaseKeepAliveResponse), ClientError> {
         let (requests, waiting) = mpsc::channel(KEEP_ALIVES_WAITING_MAX);
         // A server may send nothing, not even headers, before it has read a request: the first one goes in before.
         send(&requests, id).await?;
         let request = self.calls.stream(ReceiverStream::new(waiting));
-        let responses = self
-            .stub
-            .clone()
-            .lease_keep_alive(request)
-            .await?
-            .into_inner();
-        let mut stream = KeepAlive {
-            requests,
-            responses,
-        };
+        let responses = self.stub.clone().lease_keep_alive(request).await?.into_inner();
+        let mut stream = KeepAlive { requests, responses };
         let first = stream.answer().await?;
         Ok((stream, first))
     }
@@ -134,17 +109,11 @@ impl KeepAlive {
     }
 
     async fn answer(&mut self) -> Result<LeaseKeepAliveResponse, ClientError> {
-        self.responses
-            .message()
-            .await?
-            .ok_or(ClientError::StreamEnded)
+        self.responses.message().await?.ok_or(ClientError::StreamEnded)
     }
 }
 
 async fn send(requests: &mpsc::Sender<LeaseKeepAliveRequest>, id: i64) -> Result<(), ClientError> {
     let request = LeaseKeepAliveRequest { id };
-    requests
-        .send(request)
-        .await
-        .map_err(|_| ClientError::StreamEnded)
+    requests.send(request).await.map_err(|_| ClientError::StreamEnded)
 }

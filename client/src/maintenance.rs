@@ -7,9 +7,8 @@ use tonic::transport::Channel;
 use crate::{
     ClientError, Pieces,
     api::{
-        AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, HashKvRequest,
-        HashKvResponse, SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse,
-        maintenance_client::MaintenanceClient,
+        AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, HashKvRequest, HashKvResponse,
+        SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse, maintenance_client::MaintenanceClient,
     },
     call::Calls,
 };
@@ -53,15 +52,8 @@ impl Maintenance {
     /// # Errors
     ///
     /// Whatever the server refused with, or a lost connection.
-    pub async fn defragment(
-        &self,
-        request: DefragmentRequest,
-    ) -> Result<DefragmentResponse, ClientError> {
-        let answer = self
-            .stub
-            .clone()
-            .defragment(self.calls.unary(request))
-            .await?;
+    pub async fn defragment(&self, request: DefragmentRequest) -> Result<DefragmentResponse, ClientError> {
+        let answer = self.stub.clone().defragment(self.calls.unary(request)).await?;
         Ok(answer.into_inner())
     }
 
@@ -80,15 +72,8 @@ impl Maintenance {
     /// # Errors
     ///
     /// Whatever the server refused with, or a lost connection. Either may also end the stream later.
-    pub async fn snapshot(
-        &self,
-        request: SnapshotRequest,
-    ) -> Result<Pieces<SnapshotResponse>, ClientError> {
-        let answer = self
-            .stub
-            .clone()
-            .snapshot(self.calls.stream(request))
-            .await?;
+    pub async fn snapshot(&self, request: SnapshotRequest) -> Result<Pieces<SnapshotResponse>, ClientError> {
+        let answer = self.stub.clone().snapshot(self.calls.stream(request)).await?;
         Ok(Pieces::new(answer.into_inner()))
     }
 }

@@ -51,17 +51,10 @@ impl Watch {
         control.create(create).await?;
         let request = self.calls.stream(ReceiverStream::new(waiting));
         let responses = self.stub.clone().watch(request).await?.into_inner();
-        let mut watcher = Watcher {
-            control,
-            responses,
-            id: 0,
-            revision: 0,
-        };
+        let mut watcher = Watcher { control, responses, id: 0, revision: 0 };
         let created = watcher.next().await?;
         if created.canceled {
-            return Err(ClientError::WatchRefused {
-                reason: created.cancel_reason,
-            });
+            return Err(ClientError::WatchRefused { reason: created.cancel_reason });
         }
         watcher.id = created.watch_id;
         watcher.revision = created.header.map_or(0, |header| header.revision);
@@ -103,10 +96,7 @@ impl Watcher {
     ///
     /// [`ClientError::StreamEnded`] or the status with which the server ended the stream.
     pub async fn next(&mut self) -> Result<WatchResponse, ClientError> {
-        self.responses
-            .message()
-            .await?
-            .ok_or(ClientError::StreamEnded)
+        self.responses.message().await?.ok_or(ClientError::StreamEnded)
     }
 }
 
@@ -132,8 +122,7 @@ impl WatchControl {
     ///
     /// [`ClientError::StreamEnded`].
     pub async fn cancel(&self, watch_id: i64) -> Result<(), ClientError> {
-        self.send(RequestUnion::CancelRequest(WatchCancelRequest { watch_id }))
-            .await
+        self.send(RequestUnion::CancelRequest(WatchCancelRequest { watch_id })).await
     }
 
     /// Asks how far the stream has come. The server answers, with watch id -1, only when all its watches are up to date.
@@ -142,17 +131,11 @@ impl WatchControl {
     ///
     /// [`ClientError::StreamEnded`].
     pub async fn request_progress(&self) -> Result<(), ClientError> {
-        self.send(RequestUnion::ProgressRequest(WatchProgressRequest {}))
-            .await
+        self.send(RequestUnion::ProgressRequest(WatchProgressRequest {})).await
     }
 
     async fn send(&self, request: RequestUnion) -> Result<(), ClientError> {
-        let request = WatchRequest {
-            request_union: Some(request),
-        };
-        self.requests
-            .send(request)
-            .await
-            .map_err(|_| ClientError::StreamEnded)
+        let request = WatchRequest { request_union: Some(request) };
+        self.requests.send(request).await.map_err(|_| ClientError::StreamEnded)
     }
 }
