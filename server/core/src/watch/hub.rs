@@ -60,7 +60,6 @@ pub struct Create {
 
 /// What a watcher wants of each change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "independent wishes of a client, each a flag of the request")]
 pub struct Options {
     /// Leave out puts.
     pub no_put: bool,

@@ -167,11 +167,11 @@ impl Play {
             _ => (now - i64::from(c % 30)).max(1),
         };
         let options = Options {
-            no_put: c % 11 == 0,
-            no_delete: c % 13 == 0,
-            previous: c % 2 == 0,
+            no_put: c.is_multiple_of(11),
+            no_delete: c.is_multiple_of(13),
+            previous: c.is_multiple_of(2),
             fragment: false,
-            progress: c % 3 == 0,
+            progress: c.is_multiple_of(3),
         };
         let create = Create {
             key: Bytes::from_static(key.as_bytes()),
