@@ -69,6 +69,21 @@ pub const WATCH_CATCH_UP_BYTES_MAX: usize = 2 << 20;
 pub const WATCH_CATCH_UP_ROWS_MAX: usize = 10_000;
 /// Apply rounds queued to the watch hub. When full the hub is told how far the store is and reads the rest from it.
 pub const WATCH_HUB_ROUNDS_MAX: usize = 1_024;
+/// Bytes of rounds queued to the watch hub; the fate is the same. A round may hold 8 MiB, so their number is not enough.
+pub const WATCH_HUB_BYTES_MAX: usize = 64 << 20;
+/// Bytes of recent changes that the hub keeps for watchers a little behind, encoded events and overhead included. The oldest
+/// go first and are read from the store by whoever needs them. At 50,000 writes of 300 bytes a second it is half a second,
+/// a hundred times what a catch-up read takes.
+pub const WATCH_RECENT_BYTES_MAX: usize = 16 << 20;
+/// Watchers that one catch-up step serves; the others of the same revision wait for the next step.
+pub const WATCH_CATCH_UP_WATCHERS_MAX: usize = 4_096;
+/// Catch-up reads at a time. More wait: they share the disk with everything else.
+pub const WATCH_CATCH_UP_READS_MAX: usize = 2;
+/// Requests from streams queued to the watch hub. When full the streams are read more slowly.
+pub const WATCH_HUB_CONTROLS_MAX: usize = 1_024;
+/// Requests of one stream that are not answered yet. Beyond it the stream is read no further (contract §2.9 has the same
+/// 16).
+pub const WATCH_STREAM_CONTROLS_MAX: usize = 16;
 /// Watchers on one stream. Beyond it a create is refused like a failed one. etcd has no bound; a million ids of one
 /// client would take some 200 MB here.
 pub const WATCHERS_PER_STREAM_MAX: usize = 1_000_000;
