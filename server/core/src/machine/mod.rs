@@ -133,11 +133,11 @@ impl Machine {
         Ok(Applied { outcome, counts: round.counts.since(before) })
     }
 
-    /// Notes an entry that changes nothing here: a blank one, or one that consensus keeps for itself.
-    pub fn advance(&mut self, round: &mut Round, position: Position) {
+    /// Notes an entry that changes nothing here: a blank one, or one that consensus keeps for itself. It asks for the round
+    /// because only [`Machine::finish`] writes the note.
+    pub fn advance(&mut self, _round: &mut Round, position: Position) {
         debug_assert!(position.index > self.applied.index, "entries apply in order, once");
         self.applied = position;
-        round.applied = position;
     }
 
     fn dispatch(

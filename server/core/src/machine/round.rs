@@ -5,7 +5,7 @@
 
 use crate::error::{Fault, Refusal};
 use crate::ids::{LeaseId, LogIndex, Revision};
-use crate::machine::{Machine, Position};
+use crate::machine::Machine;
 use crate::mvcc::view::View;
 use crate::pb;
 use crate::storage::codec::{applied_value, row_key};
@@ -143,7 +143,6 @@ pub enum Effect {
 /// Collects what several entries do.
 #[derive(Debug, Default)]
 pub struct Round {
-    pub(crate) applied: Position,
     pub(crate) writes: Vec<Write>,
     pub(crate) changes: Vec<Change>,
     pub(crate) effects: Vec<Effect>,
@@ -217,7 +216,7 @@ impl Machine {
     /// Closes a round.
     #[must_use]
     pub fn finish(&self, mut round: Round) -> Finished {
-        let applied = applied_value(round.applied.term, round.applied.index);
+        let applied = applied_value(self.applied.term, self.applied.index);
         round.put_row(Table::Meta, Bytes::from_static(meta::APPLIED), applied);
         if !round.changes.is_empty() {
             let revision = Bytes::copy_from_slice(&self.revision.to_be_bytes());

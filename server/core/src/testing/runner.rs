@@ -255,6 +255,7 @@ impl Runner {
 
     fn round(&mut self, node: &Node) -> Result<Vec<String>, Wrong> {
         self.in_round = true;
+        self.round.get_or_insert_default();
         let answers: Result<Vec<_>, Wrong> = node.children.iter().map(|child| self.execute(child)).collect();
         self.in_round = false;
         if self.disturbance != Disturbance::LongRounds {
