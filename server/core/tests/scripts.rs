@@ -48,6 +48,11 @@ fn removing_hidden_rows_changes_no_answer() {
 }
 
 #[test]
+fn a_watch_hub_without_memory_says_the_same() {
+    run(Disturbance::ColdWatch);
+}
+
+#[test]
 fn every_script_begins_with_the_rule_and_where_it_is_written() {
     if updating() {
         return;

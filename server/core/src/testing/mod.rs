@@ -30,7 +30,9 @@
 //! bootstrap ID=NAME … · attributes ID=NAME [url=U] · cluster-version V · members
 //! round, and below it, deeper: commands that are applied together       repeat N COMMAND with {n}       max-ops N  term N
 //! flush · crash · reopen · trim [step=ROWS] [steps=N] · dump [TABLE] · changes on|off · effects on|off
-//! hold NAME · at NAME COMMAND · release NAME
+//! hold NAME · at NAME COMMAND · release NAME                    deaf on|off: the hub misses rounds
+//! STREAM: watch KEY [range] [from=N] [id=N] [prev] [no-put] [no-delete] [notify] · STREAM: cancel ID|progress|tick|close
+//! STREAM: full · STREAM: room    the client stops reading, and reads again
 //! ```
 //!
 //! Rule: the runner does what the server does, in the same order: check the request, apply the entry in a round, write the
@@ -49,6 +51,7 @@ mod requests;
 mod runner;
 mod script;
 mod txn;
+mod watch;
 mod words;
 
 use crate::error::Fault;
@@ -100,21 +103,24 @@ pub enum Disturbance {
     LongRounds,
     /// After every command what compaction hid is removed, two rows a step.
     Trim,
+    /// The watch hub remembers no changes, so whoever is behind is served from the store.
+    ColdWatch,
 }
 
 impl Disturbance {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::None, Self::Crash, Self::LongRounds, Self::Trim];
+    pub const ALL: [Self; 5] = [Self::None, Self::Crash, Self::LongRounds, Self::Trim, Self::ColdWatch];
 
     /// Whether a script must give the same answers under it: scripts that look at what compaction has removed do not,
-    /// and a view does not outlive a crash.
+    /// a view or a watch does not outlive a crash, and watchers hear of a long round when it is over.
     #[must_use]
     pub fn leaves_alone(self, script: &str) -> bool {
         let uses = |command: &str| script.lines().any(|line| line.split_whitespace().next() == Some(command));
+        let watches = script.lines().any(|line| line.split_whitespace().next().is_some_and(|word| word.ends_with(':')));
         match self {
-            Self::None => true,
-            Self::Crash => !(uses("dump") || uses("trim") || uses("hold") || uses("counts")),
-            Self::LongRounds => true,
+            Self::None | Self::ColdWatch => true,
+            Self::Crash => !(watches || uses("dump") || uses("trim") || uses("hold") || uses("counts")),
+            Self::LongRounds => !watches,
             Self::Trim => !(uses("dump") || uses("trim")),
         }
     }

@@ -5,12 +5,13 @@ use super::recovery::fault;
 use super::requests::{alarm_type, checkpoints, delete, put};
 use super::script::Node;
 use super::txn::repeated;
+use super::watch::Streams;
 use super::words::{Words, Wrong, number};
 use super::{Disturbance, ScriptError, TestStore, dump, print, txn};
 use crate::check;
 use crate::error::Refusal;
 use crate::ids::{LogIndex, Term};
-use crate::limits::TXN_OPS_MAX;
+use crate::limits::{TXN_OPS_MAX, WATCH_RECENT_BYTES_MAX};
 use crate::machine::{Applied, Machine, Position, Round};
 use crate::mvcc::view::View;
 use crate::pb::alarm_request::AlarmAction;
@@ -32,6 +33,7 @@ pub(super) struct Runner {
     pub(super) machine: Machine,
     pub(super) log: Vec<Entry>,
     pub(super) held: BTreeMap<String, View>,
+    streams: Streams,
     disturbance: Disturbance,
     round: Option<Round>,
     /// True below `round`.
@@ -46,9 +48,12 @@ pub(super) struct Runner {
 impl Runner {
     pub(super) fn new(store: Box<dyn TestStore>, disturbance: Disturbance) -> Result<Self, ScriptError> {
         let machine = Machine::load(store.engine()).map_err(|fault| ScriptError(fault.to_string()))?;
+        let recent_bytes_max = if disturbance == Disturbance::ColdWatch { 0 } else { WATCH_RECENT_BYTES_MAX };
+        let streams = Streams::new(machine.view().revision, recent_bytes_max);
         Ok(Self {
             store,
             machine,
+            streams,
             log: Vec::new(),
             held: BTreeMap::new(),
             disturbance,
@@ -64,10 +69,11 @@ impl Runner {
 
     /// Runs a command, then what the disturbance adds.
     pub(super) fn command(&mut self, node: &Node) -> Result<Vec<String>, Wrong> {
-        let answers = self.execute(node)?;
+        let mut answers = self.execute(node)?;
+        answers.extend(self.streams.heard(&self.machine.view(), self.store.engine())?);
         self.commands += 1;
         match self.disturbance {
-            Disturbance::None | Disturbance::LongRounds => {}
+            Disturbance::None | Disturbance::LongRounds | Disturbance::ColdWatch => {}
             Disturbance::Crash => {
                 if self.commands.is_multiple_of(3) {
                     self.flush()?;
@@ -209,6 +215,7 @@ impl Runner {
                 return Err("changes are not in the order of revisions".into());
             }
             self.store.engine().write(&finished.writes).map_err(fault)?;
+            self.streams.publish(&finished, self.store.engine())?;
         }
         Ok(())
     }
@@ -224,6 +231,11 @@ impl Runner {
     }
 
     fn control(&mut self, name: &str, words: &mut Words<'_>, node: &Node) -> Result<Vec<String>, Wrong> {
+        if let Some(stream) = name.strip_suffix(':') {
+            self.finish_round()?;
+            self.streams.request(stream, words)?;
+            return Ok(vec!["ok".into()]);
+        }
         match name {
             "round" => return self.round(node),
             "trim" => return self.trim_command(words),
@@ -234,6 +246,7 @@ impl Runner {
             "at" => return self.at(words, node),
             "cost" => return self.cost(words, node),
             "counts" => return self.counts(),
+            "deaf" => self.streams.deafen(words.next("on or off")? == "on"),
             "flush" => self.flush()?,
             "crash" => self.crash()?,
             "reopen" => self.reopen()?,
