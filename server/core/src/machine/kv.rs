@@ -78,14 +78,9 @@ impl Machine {
             version: kv.version,
             lease: LeaseId(kv.lease),
         };
+        let previous = before.and_then(|version| self.before_revision(&kv.key, version.revision, revision.main));
         self.record(round, &kv.key, version, encoded.clone());
-        round.changes.push(Change {
-            revision,
-            delete: false,
-            key: kv.key,
-            kv: encoded,
-            previous: before.map(|version| version.revision),
-        });
+        round.changes.push(Change { revision, delete: false, key: kv.key, kv: encoded, previous });
         let prev_kv = (request.prev_kv && before.is_some()).then_some(previous_row);
         Ok(PutResponse { header: None, prev_kv })
     }
@@ -140,15 +135,18 @@ impl Machine {
             version: 0,
             lease: LeaseId::NONE,
         };
+        let previous = self.before_revision(&key, previous, revision.main);
         self.record(round, &key, version, encoded);
         let told = KeyValue { key: key.clone(), mod_revision: revision.main, ..KeyValue::default() };
-        round.changes.push(Change {
-            revision,
-            delete: true,
-            key,
-            kv: told.encode_to_vec().into(),
-            previous: Some(previous),
-        });
+        round.changes.push(Change { revision, delete: true, key, kv: told.encode_to_vec().into(), previous });
+    }
+
+    /// Where a change in `main` finds the value before: what it supersedes, unless that is of the same revision.
+    fn before_revision(&self, key: &[u8], superseded: Revision, main: i64) -> Option<Revision> {
+        if superseded.main < main {
+            return Some(superseded);
+        }
+        Some(self.index.history(key)?.at(main - 1)?.revision)
     }
 
     /// Enters a version everywhere it counts: index, weight, leases, rows.

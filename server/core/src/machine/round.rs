@@ -101,7 +101,8 @@ pub struct Change {
     pub key: Bytes,
     /// The encoded key-value of the event: the row of a put; key and mod revision for a deletion.
     pub kv: Bytes,
-    /// Where the value before the change is found; nothing for a creation.
+    /// Where the value at the revision before is found; nothing for a creation. Of a key that changes twice in one
+    /// revision it is not the value in between (contract §2.9).
     pub previous: Option<Revision>,
 }
 

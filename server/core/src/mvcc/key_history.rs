@@ -150,6 +150,13 @@ impl KeyHistory {
         self.newest_before(Revision::new(main.saturating_add(1), 0))
     }
 
+    /// The version written at exactly this revision.
+    #[must_use]
+    pub fn version(&self, revision: Revision) -> Option<&Version> {
+        let next = Revision::new(revision.main, revision.sub.saturating_add(1));
+        self.newest_before(next).filter(|version| version.revision == revision)
+    }
+
     fn newest_before(&self, bound: Revision) -> Option<&Version> {
         if self.latest.revision < bound {
             return Some(&self.latest);

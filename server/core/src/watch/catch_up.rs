@@ -211,7 +211,12 @@ impl Job {
         }
         let needs_previous = ranges.iter().any(|id| self.ranges.get(id).is_some_and(|(_, needs)| needs.previous));
         let before = (needs_previous && revision.main > history.compact_revision)
-            .then(|| history.index.history(head.key)?.at(revision.main - 1))
+            .then(|| {
+                let key = history.index.history(head.key)?;
+                // A key may end and begin anew in one revision: a creation has nothing before.
+                let created = key.version(revision)?.create_revision == revision.main;
+                if created { None } else { key.at(revision.main - 1) }
+            })
             .flatten();
         let bytes = row.len() + before.map_or(0, |version| version.encoded_bytes as usize);
         let hit = Hit {

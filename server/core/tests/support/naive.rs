@@ -278,8 +278,10 @@ impl Working {
     fn record(&mut self, key: &Bytes, kv: Option<KeyValue>) {
         let sub = self.rows.iter().filter(|row| row.revision.main == self.revision).count();
         let revision = Revision::new(self.revision, u32::try_from(sub).expect("few changes"));
-        let before = self.rows.iter().rfind(|row| row.key == *key);
-        let previous = before.filter(|row| row.kv.is_some()).map(|row| row.revision);
+        // A creation has nothing before; any other change has what the revision before shows.
+        let creates = kv.is_some() && !self.keys.contains_key(key);
+        let before = self.rows.iter().rfind(|row| row.key == *key && row.revision.main < self.revision);
+        let previous = before.filter(|row| !creates && row.kv.is_some()).map(|row| row.revision);
         match &kv {
             Some(kv) => self.keys.insert(key.clone(), kv.clone()),
             None => self.keys.remove(key),
