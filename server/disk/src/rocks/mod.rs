@@ -288,6 +288,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_store_with_a_table_of_a_newer_version_is_refused() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut newer = RocksEngine::open(directory.path(), &EngineOptions::default()).expect("an empty store opens");
+        newer.db.create_cf("from-the-future", &rocksdb::Options::default()).expect("a table is added");
+        drop(newer);
+        let refused = RocksEngine::open(directory.path(), &EngineOptions::default()).expect_err("the table is unknown");
+        assert!(refused.to_string().contains("Start the version that wrote it"), "{refused}");
+    }
+
+    #[test]
     fn a_tables_number_is_its_place_in_the_list() {
         for (place, table) in Table::ALL.into_iter().enumerate() {
             assert_eq!(place_in_all(table), place);
