@@ -19,7 +19,7 @@ fn key(main: i64) -> Bytes {
 
 /// Bytes that do not compress, the same for the same revision.
 fn value(main: i64, bytes: usize) -> Bytes {
-    let mut state = main as u64 | 1;
+    let mut state = (main as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state ^= state << 13;
         state ^= state >> 7;
