@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use quorate_core::error::Fault;
 use quorate_core::ids::{LogIndex, Revision, Term};
-use quorate_core::limits::COMPACTION_STEP_ROWS;
+use quorate_core::limits::TRIM_STEP_ROWS;
 use quorate_core::machine::{Machine, Position, Round};
 use quorate_core::pb::{CompactionRequest, PutRequest};
 use quorate_core::storage::{Engine, EngineRows, Rows};
@@ -19,7 +19,7 @@ use quorate_proto::internal::{Command, command::Request};
 use rustix::time::{ClockId, clock_gettime};
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ struct Member {
 }
 
 impl Member {
-    fn open(directory: &PathBuf) -> Result<Self, Fault> {
+    fn open(directory: &Path) -> Result<Self, Fault> {
         let start = Instant::now();
         let engine = Arc::new(RocksEngine::open(directory, &EngineOptions::default())?);
         let opened = start.elapsed();
@@ -97,7 +97,6 @@ impl Member {
         self.flush_longest = self.flush_longest.max(took);
         self.flushes += 1;
         self.unflushed = Unflushed::default();
-        self.engine.merge_small_files()?;
         Ok(())
     }
 
@@ -139,7 +138,7 @@ impl Member {
         let mut progress = self.machine.trim_pending();
         while let Some(at) = progress {
             let (clock, begun) = (Instant::now(), cpu());
-            let step = self.machine.trim_step(self.engine.as_ref(), at, COMPACTION_STEP_ROWS)?;
+            let step = self.machine.trim_step(self.engine.as_ref(), at, TRIM_STEP_ROWS)?;
             let decided = cpu();
             self.engine.write(&step.writes)?;
             decide += decided - begun;

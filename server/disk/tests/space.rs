@@ -83,15 +83,14 @@ fn reclaim_gives_back_the_rest_and_keeps_every_row() {
 fn a_trickle_of_flushes_leaves_few_files() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let engine = open(directory.path());
-    let mut joined = 0;
     for flush in 0..60 {
         engine.write(&puts(flush * 5 + 1..=flush * 5 + 5, 100)).expect("rows are written");
         engine.flush().expect("rows are flushed");
         engine.settle().expect("compactions end");
-        joined += engine.merge_small_files().expect("files are merged");
     }
     let files = engine.gauges().expect("it has gauges").files;
-    assert!(joined > 0 && files < 40, "{joined} joins, {files} files");
+    // The row table alone would have 60.
+    assert!(files < 40, "{files} files");
     for main in [1, 150, 300] {
         assert_eq!(engine.get(Table::Row, &key(main)), Ok(Some(value(main, 100))));
     }
