@@ -172,7 +172,7 @@ fn operations() -> impl Strategy<Value = Operation> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn every_operation_answers_as_in_memory(operations in prop::collection::vec(operations(), 1..40)) {
@@ -353,7 +353,7 @@ impl<E: Engine> Member<E> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn a_machine_cannot_tell_the_engines_apart(steps in prop::collection::vec(steps(), 1..120)) {

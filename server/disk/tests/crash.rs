@@ -67,7 +67,6 @@ fn write_rounds(directory: &Path) -> ! {
         scope.spawn(move || {
             while let Ok(round) = flushes.recv() {
                 engine.flush().expect("a flush ends");
-                engine.merge_small_files().expect("a merge ends");
                 say(&format!("flushed {round}"));
             }
         });

@@ -54,7 +54,7 @@ impl Place {
 
     /// What `doing` (as in "flushing it") failed with.
     pub(super) fn fault(&self, doing: &str, error: &Error) -> Fault {
-        self.sentence(doing, Cause::of(error.kind(), error.as_ref()), error.as_ref())
+        self.sentence(doing, Cause::of(&error.kind(), error.as_ref()), error.as_ref())
     }
 
     /// What reading a row failed with.
@@ -135,7 +135,7 @@ impl Cause {
 
     /// RocksDB hands out text only. These are the operating system's words, which RocksDB repeats at the end of its own;
     /// what is not recognised falls back to the kind.
-    fn of(kind: ErrorKind, words: &str) -> Self {
+    fn of(kind: &ErrorKind, words: &str) -> Self {
         const KNOWN: [(&str, Cause); 9] = [
             ("No space left on device", Cause::Space),
             ("Disk quota exceeded", Cause::Space),
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     fn cause(words: &str) -> Cause {
-        Cause::of(ErrorKind::IOError, words)
+        Cause::of(&ErrorKind::IOError, words)
     }
 
     #[test]
@@ -179,8 +179,8 @@ mod tests {
         );
         assert_eq!(cause("IO error: While pread offset 0 len 4096: /d/9.sst: Input/output error"), Cause::Device);
         assert_eq!(cause("IO error: No such file or directory: While open /d/9.sst"), Cause::Damage);
-        assert_eq!(Cause::of(ErrorKind::Corruption, "Corruption: block checksum mismatch"), Cause::Damage);
-        assert_eq!(Cause::of(ErrorKind::ShutdownInProgress, "Shutdown in progress: "), Cause::Stopping);
+        assert_eq!(Cause::of(&ErrorKind::Corruption, "Corruption: block checksum mismatch"), Cause::Damage);
+        assert_eq!(Cause::of(&ErrorKind::ShutdownInProgress, "Shutdown in progress: "), Cause::Stopping);
     }
 
     #[test]

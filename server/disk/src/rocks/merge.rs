@@ -143,7 +143,7 @@ mod tests {
         let mut sizes: Vec<usize> = Vec::new();
         let mut rewritten_kib = 0;
         for _ in 0..20_000 {
-            sizes.push(60);
+            sizes.extend([60]);
             // Keys are positions; they are dealt anew each time.
             let list: Vec<LiveFile> = (0u32..)
                 .zip(&sizes)

@@ -16,7 +16,7 @@
 //! * [`options`]: what can be set, and how each table is laid out.
 //! * [`fault`]: RocksDB's errors as sentences for an operator.
 //! * [`policy`]: when to flush.
-//! * [`merge`]: joins the small files that frequent flushes leave.
+//! * `merge`: joins the small files that frequent flushes leave; part of a flush.
 //! * [`gauges`]: numbers for metrics.
 //!
 //! Left out: `delete_range`. Rows to drop come as single revisions between which others may live, so a span of them is
@@ -24,7 +24,7 @@
 
 pub mod fault;
 pub mod gauges;
-pub mod merge;
+mod merge;
 pub mod options;
 pub mod policy;
 
@@ -110,18 +110,12 @@ impl RocksEngine {
             .map_err(|error| self.place.fault(&format!("copying it to {}", directory.display()), &error))
     }
 
-    /// Joins neighbouring small files of one table, if there are enough of them; answers how many spans it joined. Reads
-    /// and writes go on. Call it after a flush, on the thread that flushed.
-    ///
-    /// # Errors
-    /// A fault of the engine.
-    pub fn merge_small_files(&self) -> Result<usize, Fault> {
+    /// Joins neighbouring small files of one table, if there are enough of them, while reads and writes go on.
+    fn merge_small_files(&self) -> Result<(), Fault> {
         let files = self.db.live_files().map_err(|error| self.place.fault("listing its files", &error))?;
-        let spans = merge::small_spans(&files);
-        for span in &spans {
-            self.compact(&span.table, Some(&span.first_key), Some(&span.last_key))?;
-        }
-        Ok(spans.len())
+        merge::small_spans(&files)
+            .iter()
+            .try_for_each(|span| self.compact(&span.table, Some(&span.first_key), Some(&span.last_key)))
     }
 
     /// Waits until no flush and no compaction is running or due.
@@ -240,7 +234,8 @@ impl Engine for RocksEngine {
         let mut how = FlushOptions::default();
         how.set_wait(true);
         let handles = Table::ALL.map(|table| self.handle(table));
-        self.db.flush_cfs_opt(&handles.each_ref(), &how).map_err(|error| self.place.fault("flushing it", &error))
+        self.db.flush_cfs_opt(&handles.each_ref(), &how).map_err(|error| self.place.fault("flushing it", &error))?;
+        self.merge_small_files()
     }
 
     fn durable_applied(&self) -> Result<LogIndex, Fault> {
@@ -286,6 +281,16 @@ fn batch_bytes(batch: &[Write]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_with_a_table_of_a_newer_version_is_refused() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut newer = RocksEngine::open(directory.path(), &EngineOptions::default()).expect("an empty store opens");
+        newer.db.create_cf("from-the-future", &rocksdb::Options::default()).expect("a table is added");
+        drop(newer);
+        let refused = RocksEngine::open(directory.path(), &EngineOptions::default()).expect_err("the table is unknown");
+        assert!(refused.to_string().contains("Start the version that wrote it"), "{refused}");
+    }
 
     #[test]
     fn a_tables_number_is_its_place_in_the_list() {

