@@ -30,7 +30,7 @@ pub(super) enum CodecError {
     Misplaced { expected: u64, found: u64 },
 }
 
-fn undecodable(what: &'static str, why: impl ToString) -> CodecError {
+fn undecodable(what: &'static str, why: &(impl ToString + ?Sized)) -> CodecError {
     CodecError::Undecodable { what, why: why.to_string() }
 }
 
@@ -93,16 +93,16 @@ fn encode_command(term: u64, index: u64, proposal: &Proposal) -> Bytes {
 }
 
 pub(super) fn decode_entry(record: LogRecord) -> Result<Entry, CodecError> {
-    let entry = pb::RaftEntry::decode(record.payload).map_err(|why| undecodable("an entry", why))?;
+    let entry = pb::RaftEntry::decode(record.payload).map_err(|why| undecodable("an entry", &why))?;
     if (entry.term, entry.index) != (record.term, record.index) {
         return Err(CodecError::Misplaced { expected: record.index, found: entry.index });
     }
     let log_id = log_id(entry.term, entry.index).ok_or(CodecError::Misplaced { expected: 1, found: 0 })?;
     let payload = match entry.payload {
         Some(pb::raft_entry::Payload::Command(bytes)) => {
-            let length = bytes.len();
-            let command = pb::Command::decode(bytes).map_err(|why| undecodable("a command", why))?;
-            EntryPayload::Normal(Proposal { command: Arc::new(command), bytes: length })
+            let command = pb::Command::decode(bytes).map_err(|why| undecodable("a command", &why))?;
+            // Counted anew: fields this version does not know are dropped, so the bytes may have been more.
+            EntryPayload::Normal(Proposal::new(Arc::new(command)))
         }
         Some(pb::raft_entry::Payload::Blank(_)) => EntryPayload::Blank,
         Some(pb::raft_entry::Payload::Membership(message)) => EntryPayload::Membership(membership(message)?),
@@ -119,7 +119,7 @@ pub(super) fn encode_vote(vote: &Vote) -> Bytes {
 }
 
 pub(super) fn decode_vote(bytes: Bytes) -> Result<Vote, CodecError> {
-    let message = pb::Vote::decode(bytes).map_err(|why| undecodable("a vote", why))?;
+    let message = pb::Vote::decode(bytes).map_err(|why| undecodable("a vote", &why))?;
     if !message.has_node_id {
         return Err(undecodable("a vote", "it names no candidate"));
     }
@@ -136,7 +136,7 @@ pub(super) fn encode_log_id(id: LogId) -> Bytes {
 }
 
 pub(super) fn decode_log_id(bytes: Bytes) -> Result<LogId, CodecError> {
-    let message = pb::LogId::decode(bytes).map_err(|why| undecodable("a position", why))?;
+    let message = pb::LogId::decode(bytes).map_err(|why| undecodable("a position", &why))?;
     log_id(message.term, message.index).ok_or_else(|| undecodable("a position", "it is before the first entry"))
 }
 
@@ -181,7 +181,7 @@ fn membership(message: pb::Membership) -> Result<Membership, CodecError> {
     ascending(&message.nodes.iter().map(|node| node.id).collect::<Vec<u64>>())?;
     let nodes: BTreeMap<u64, Peer> =
         message.nodes.into_iter().map(|node| (node.id, Peer { urls: node.peer_urls })).collect();
-    Membership::new(configs, nodes).map_err(|why| undecodable("a membership", why))
+    Membership::new(configs, nodes).map_err(|why| undecodable("a membership", &why))
 }
 
 fn ascending(ids: &[u64]) -> Result<(), CodecError> {

@@ -33,7 +33,7 @@ use super::options::Options;
 use super::state_machine::{Applier, Flushed, StateMachine};
 use super::status::{Leadership, Status};
 use super::trouble::Trouble;
-use super::types::{Answer, Peer, Proposal, Types};
+use super::types::{Answer, LogId, Peer, Proposal, Types};
 
 /// This member's part in consensus. Clones share it.
 #[derive(Clone)]
@@ -46,10 +46,28 @@ struct Inner {
     raft: Raft<Types, StateMachine>,
     log: LogStore,
     flushed: Arc<Mutex<Flushed>>,
-    /// What was known to be committed when the member stopped, from 1. Before it is applied, reads could go back in time.
-    recovered_index: u64,
+    recovered: Floor,
     leadership: watch::Receiver<Leadership>,
+    /// Closes when the applier is gone.
+    at_work: watch::Receiver<()>,
     bell: Arc<Bell>,
+}
+
+/// What must be applied before clients may read: all that they could have seen before the restart.
+#[derive(Clone, Copy, Debug)]
+struct Floor {
+    /// The last entry of the log. It may have been committed and served just before the member stopped, because the record of
+    /// what is committed lags behind. If it was not, the first entry of the next leader takes its place: that entry's
+    /// position is higher, as its term is.
+    last: Option<LogId>,
+    /// What was known to be committed, from 1.
+    committed_index: u64,
+}
+
+impl Floor {
+    fn is_reached(&self, metrics: &RaftMetrics<Types>) -> bool {
+        metrics.last_applied >= self.last && index_of(metrics.last_applied) >= self.committed_index
+    }
 }
 
 impl Consensus {
@@ -69,9 +87,10 @@ impl Consensus {
         let (machine, found) = StateMachine::new(applier, Arc::clone(&bell))?;
         let ends = align(&wal, &recovered, found.position).await?;
         let applied_index = found.position.map_or(0, |(_, index)| index);
-        let recovered_index = applied_index.max(index_of(ends.recovered_committed));
+        let floor = Floor { last: ends.last, committed_index: index_of(ends.recovered_committed) };
         let log = LogStore::new(wal, ends, applied_index, Arc::clone(&bell));
         let flushed = machine.flushed();
+        let at_work = machine.at_work();
         let started = Raft::new(options.node_id, Arc::new(config), NoPeers, log.clone(), machine).await;
         let raft = match started {
             Ok(raft) => raft,
@@ -79,7 +98,7 @@ impl Consensus {
         };
         let (tell, leadership) = watch::channel(Leadership::default());
         tokio::spawn(follow(raft.server_metrics(), raft.metrics(), tell, Arc::clone(&bell)));
-        let inner = Inner { node_id: options.node_id, raft, log, flushed, recovered_index, leadership, bell };
+        let inner = Inner { node_id: options.node_id, raft, log, flushed, recovered: floor, leadership, at_work, bell };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -171,15 +190,15 @@ impl Consensus {
         self.inner.leadership.clone()
     }
 
-    /// Waits until what was committed before the restart is applied and a leader is known: in a cluster of one, until this
-    /// member leads. Before that, clients could read a past they have already seen overtaken.
+    /// Waits until a leader is known (in a cluster of one: until this member leads) and everything is applied that clients
+    /// could have seen before the restart. Earlier they could read a past that they know is over.
     ///
     /// # Errors
     /// [`Trouble::Timeout`], or [`Trouble::Stopped`] when the member stops meanwhile.
     pub async fn wait_ready(&self, timeout: Duration) -> Result<(), Trouble> {
         let ready = |metrics: &RaftMetrics<Types>| {
             metrics.running_state.is_err()
-                || metrics.current_leader.is_some() && index_of(metrics.last_applied) >= self.inner.recovered_index
+                || metrics.current_leader.is_some() && self.inner.recovered.is_reached(metrics)
         };
         match self.inner.raft.wait(Some(timeout)).metrics(ready, "ready").await {
             Ok(metrics) if metrics.running_state.is_ok() => Ok(()),
@@ -207,10 +226,13 @@ impl Consensus {
         self.inner.log.sync_in_flight_since().map(|since| since.elapsed())
     }
 
-    /// Stops taking part, then writes and syncs what the log still holds. No fault is told from here on.
+    /// Stops taking part, waits for the round under way and for the applier to be dropped, then writes and syncs what the
+    /// log still holds. No fault is told from here on. A disk that hangs makes this hang; the caller sets the time it has.
     pub async fn shutdown(&self) {
         self.inner.bell.silence();
         self.inner.raft.shutdown().await.ok();
+        // openraft ends its core here and the applier's task soon after. Nothing is ever sent, so this ends when it closes.
+        self.inner.at_work.clone().changed().await.ok();
         let log = self.inner.log.clone();
         // Closing waits for a sync. A panic in it was answered by the log's own guard.
         tokio::task::spawn_blocking(move || log.close()).await.ok();

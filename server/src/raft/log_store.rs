@@ -96,11 +96,12 @@ impl LogStore {
         Ok(records.first().and_then(|record| log_id(record.term, record.index)))
     }
 
-    /// Writes and syncs what waits, and closes the files. Later calls fail; nothing is told of it.
+    /// Since when the log has been busy writing or syncing; nothing when it is idle or closed.
     pub(super) fn sync_in_flight_since(&self) -> Option<std::time::Instant> {
         self.shared.wal.read().as_ref()?.in_flight_sync_since()
     }
 
+    /// Writes and syncs what waits, and closes the files. Later calls fail; nothing is told of it.
     pub(super) fn close(&self) {
         let wal = self.shared.wal.write().take();
         if let Some(wal) = wal {
@@ -127,7 +128,7 @@ impl LogStore {
         result.map_err(|error| self.shared.failed(&error))
     }
 
-    /// Entries of `range` from its start on, up to `bytes_max` but at least one if there is any.
+    /// Entries of `range`, which the log holds, from its start on: up to `bytes_max` but at least one.
     fn entries(&self, range: Range<u64>, bytes_max: usize) -> io::Result<Vec<Entry>> {
         if range.is_empty() {
             return Ok(Vec::new());
@@ -137,6 +138,12 @@ impl LogStore {
             return Ok(held);
         }
         let records = self.with(|wal| wal.read(outer(range.start), outer(range.end), bytes_max))?;
+        if records.is_empty() {
+            // An entry left out here would be one that is never applied.
+            let fault = Fault::new(format!("the log has lost its entry {}; this is a defect", outer(range.start)));
+            self.shared.bell.ring(fault.clone());
+            return Err(io::Error::other(fault));
+        }
         records.into_iter().map(|record| self.decode(record)).collect()
     }
 
@@ -176,6 +183,11 @@ pub(super) fn damaged(index: u64, error: &CodecError) -> Fault {
     ))
 }
 
+/// The index (openraft's) after entries that were read; there is at least one.
+fn after(entries: &[Entry]) -> u64 {
+    entries.last().map_or(0, |last| last.log_id.index + 1)
+}
+
 impl Shared {
     /// Tells a failure of the log and makes it an error for openraft, which then stops.
     fn failed(&self, error: &WalError) -> io::Error {
@@ -195,8 +207,7 @@ impl RaftLogReader<Types> for LogStore {
         let mut all = Vec::new();
         while !range.is_empty() {
             let some = self.entries(range.clone(), limits::APPLY_ROUND_BYTES_MAX)?;
-            let Some(last) = some.last() else { break };
-            range.start = last.log_id.index + 1;
+            range.start = after(&some);
             all.extend(some);
         }
         Ok(all)
@@ -241,7 +252,7 @@ impl Iterator for Chunks {
         }
         match self.store.entries(self.range.clone(), limits::APPLY_ROUND_BYTES_MAX) {
             Ok(entries) => {
-                self.range.start = entries.last()?.log_id.index + 1;
+                self.range.start = after(&entries);
                 self.read = entries.into_iter();
                 self.read.next().map(Ok)
             }
@@ -298,6 +309,7 @@ impl RaftLogStorage<Types> for LogStore {
         let done: Done = Box::new(move |result| {
             callback.io_completed(result.map_err(|error| shared.failed(&error)));
         });
+        // Should this fail, `callback` is dropped and openraft stops on the error.
         self.with(|wal| wal.append(records, done))?;
         if let Some(last) = entries.last() {
             self.shared.ends.lock().last = Some(last.log_id);

@@ -24,6 +24,7 @@ use quorate_core::error::Fault;
 use quorate_core::limits;
 use quorate_core::machine::Outcome;
 use quorate_proto::internal::{self as pb, Command};
+use tokio::sync::watch;
 
 use super::bell::Bell;
 use super::codec::{CodecError, log_id, stored_membership, stored_membership_message, term_index};
@@ -133,6 +134,8 @@ pub(super) struct StateMachine {
     applied: Option<LogId>,
     membership: StoredMembership,
     bell: Arc<Bell>,
+    /// Closed when the applier is dropped; the last field, so that it is gone by then.
+    at_work: watch::Sender<()>,
 }
 
 impl StateMachine {
@@ -148,6 +151,7 @@ impl StateMachine {
             applied,
             membership,
             bell,
+            at_work: watch::Sender::new(()),
         };
         Ok((machine, found))
     }
@@ -155,6 +159,11 @@ impl StateMachine {
     /// The cell that flushes are noted in.
     pub(super) fn flushed(&self) -> Arc<Mutex<Flushed>> {
         Arc::clone(&self.flushed)
+    }
+
+    /// Closes when the applier has done its last round and is dropped.
+    pub(super) fn at_work(&self) -> watch::Receiver<()> {
+        self.at_work.subscribe()
     }
 
     async fn round(&mut self, entries: &[Committed], last: LogId) -> io::Result<Vec<Outcome>> {

@@ -29,7 +29,7 @@ async fn a_failed_sync_stops_the_member_and_is_told_once() {
     let disk = SimDisk::new();
     let member = Member::on_disk(&disk, Engine::default()).await;
     member.put("a").await;
-    disk.fail_sync(disk.syncs() + 1);
+    disk.fail_sync(0);
     let trouble = member.consensus.propose(put("b")).await.expect_err("the member stops");
     assert!(trouble.may_have_happened());
     let faults = member.faults().await;

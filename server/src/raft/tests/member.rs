@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use quorate_core::limits;
 use quorate_disk::file::{FileSystem, OsFileSystem, SimDisk};
 use tokio::task::JoinSet;
 
@@ -53,8 +54,35 @@ async fn ten_thousand_at_once_are_each_applied_once_and_answered_with_their_own(
         );
     }
     assert!(held.rounds.len() < 5_000, "entries are applied in rounds, here {}", held.rounds.len());
-    assert!(held.rounds.iter().all(|entries| *entries <= quorate_core::limits::APPLY_ROUND_ENTRIES_MAX));
+    assert!(held.rounds.iter().all(|entries| *entries <= limits::APPLY_ROUND_ENTRIES_MAX));
     member.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_round_is_bounded_in_bytes() {
+    let member = Member::on_disk(&SimDisk::new(), Engine::default()).await;
+    let mut callers = JoinSet::new();
+    for _ in 0..60 {
+        callers.spawn(member.consensus.propose(put(vec![b'k'; 1 << 20])));
+    }
+    assert!(callers.join_all().await.iter().all(Result::is_ok));
+    let most = member.engine.held().rounds.into_iter().max();
+    // A round closes with the entry that fills it.
+    assert!(most <= Some(limits::APPLY_ROUND_BYTES_MAX >> 20), "{most:?} entries of a mebibyte in one round");
+    member.stop().await;
+}
+
+#[tokio::test]
+async fn a_stopped_member_has_let_go_of_its_applier_and_its_log() {
+    let disk = SimDisk::new();
+    let member = Member::on_disk(&disk, Engine::default()).await;
+    let consensus = member.consensus.clone();
+    let engine = member.engine.clone();
+    member.stop().await;
+    assert_eq!(Arc::strong_count(&engine.held), 1, "whoever closes the engine next finds nobody using it");
+    let syncs = disk.operations();
+    consensus.shutdown().await;
+    assert_eq!(disk.operations(), syncs, "stopping twice is stopping once");
 }
 
 #[tokio::test]
