@@ -39,7 +39,10 @@ pub(super) async fn metrics(State(endpoints): State<Endpoints>) -> Response<Body
         return reply::error(StatusCode::SERVICE_UNAVAILABLE, &text);
     };
     let rendering = std::sync::Arc::clone(metrics);
-    let text = tokio::task::spawn_blocking(move || rendering.render()).await.map_err(|e| e.to_string()).flatten();
+    let text = match tokio::task::spawn_blocking(move || rendering.render()).await {
+        Ok(text) => text,
+        Err(error) => Err(error.to_string()),
+    };
     match text {
         Ok(text) => {
             metrics.scrapes.ok.inc();

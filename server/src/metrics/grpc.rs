@@ -155,3 +155,38 @@ impl GrpcMetrics {
         added
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+    use prometheus::core::Collector;
+
+    use super::*;
+
+    #[test]
+    fn a_client_that_invents_versions_fills_one_sample() {
+        let metrics = GrpcMetrics::new(&Register(&Registry::new()), false);
+        for i in 0..10 * CLIENT_VERSIONS_MAX {
+            metrics.client_request(Some(&format!("3.7.{i}")), false);
+            metrics.client_request(None, true);
+        }
+        let families = metrics.requests.collect();
+        // "unknown" for streams, the versions that had room, and "other".
+        assert_eq!(families[0].get_metric().len(), CLIENT_VERSIONS_MAX + 1);
+        let count = |kind, version| metrics.requests.with_label_values(&[kind, version]).get();
+        assert_eq!(count("stream", "unknown"), 10 * CLIENT_VERSIONS_MAX as u64);
+        assert_eq!(count("unary", "3.7.0"), 1);
+        assert_eq!(count("unary", "other"), (10 * CLIENT_VERSIONS_MAX - (CLIENT_VERSIONS_MAX - 1)) as u64);
+    }
+
+    #[test]
+    fn codes_have_gos_names() {
+        for (number, name) in
+            [(0, "OK"), (1, "Canceled"), (4, "DeadlineExceeded"), (8, "ResourceExhausted"), (16, "Unauthenticated")]
+        {
+            assert_eq!(code_name(Code::from_i32(number)), name);
+        }
+        // A number from the future is Unknown to tonic, so it has a name too.
+        assert_eq!(code_name(Code::from_i32(99)), "Unknown");
+    }
+}
