@@ -36,6 +36,7 @@ fn size(kind: Kind) -> Option<(u64, u64)> {
 /// The stored value of an object. Each generation is another version of it.
 pub(crate) fn value(cluster: &Cluster, kind: Kind, index: u64, generation: u64) -> Bytes {
     let object = Object { cluster, kind, index, generation };
+    let bare = object.encode(0);
     let mut random = object.random(2);
     let Some((middle, percent)) = size(kind) else { return bare.into() };
     let spread = middle * percent / 100;
