@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     error::Trouble,
     load::{Plan, Tally},
-    process::{Memory, Sample},
+    process::{Look, Memory, Sample},
 };
 
 /// One measured workload.
@@ -36,17 +36,21 @@ pub(crate) struct Summary {
     /// CPU time of the server per operation, when its process was named.
     pub(crate) server_cpu_us: Option<f64>,
     pub(crate) server_memory: Option<Memory>,
+    /// Share of the machine's processors that neither of the two used, 0 to 1. High: the numbers are somebody else's.
+    pub(crate) foreign_cpu_share: Option<f64>,
 }
 
+/// Others' share of the processors above which a measurement says so.
+pub(crate) const FOREIGN_SHARE_MAX: f64 = 0.05;
+
 impl Summary {
-    /// Sums up a run. A sample is the server's, if its process is known, and this process's own.
+    /// Sums up a run from what was counted and from looks taken before and after.
     pub(crate) fn new(
         work: &str,
         plan: &Plan,
         tally: &Tally,
         elapsed: Duration,
-        before: (Option<Sample>, Sample),
-        after: (Option<Sample>, Sample),
+        (before, after): &(Look, Look),
     ) -> Result<Self, Trouble> {
         let operations = tally.latency.len();
         if operations == 0 {
@@ -71,9 +75,10 @@ impl Summary {
             p99_us: tally.quantile_us(0.99),
             p999_us: tally.quantile_us(0.999),
             max_us: tally.max_us(),
-            client_cpu_us: per_operation(before.1, after.1),
-            server_cpu_us: before.0.zip(after.0).map(|(before, after)| per_operation(before, after)),
-            server_memory: after.0.map(|sample| sample.memory),
+            client_cpu_us: per_operation(before.client, after.client),
+            server_cpu_us: before.server.zip(after.server).map(|(before, after)| per_operation(before, after)),
+            server_memory: after.server.map(|sample| sample.memory),
+            foreign_cpu_share: after.foreign_share(before, elapsed),
         })
     }
 
@@ -106,6 +111,9 @@ impl Summary {
         }
         if let Some(memory) = self.server_memory {
             say(memory_line(&memory))?;
+        }
+        if let Some(share) = self.foreign_cpu_share.filter(|share| *share > FOREIGN_SHARE_MAX) {
+            say(format_args!("  others used {:.0} % of the processors meanwhile", share * 100.0))?;
         }
         if let Some(error) = &self.first_error {
             say(format_args!("  errors: {}, first: {error}", self.errors))?;

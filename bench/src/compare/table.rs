@@ -28,9 +28,9 @@ impl Table {
     pub(crate) fn markdown(&self) -> String {
         let mut lines = vec![
             "| work | clients | etcd ops/s | quorate ops/s | ratio (range) | p50 etcd / quorate | p99 etcd / quorate \
-             | p99 ratio | server CPU us/op etcd / quorate | CPU ratio | client CPU us/op | errors |"
+             | p99 ratio | server CPU us/op etcd / quorate | CPU ratio | client CPU us/op | others' CPU | errors |"
                 .to_owned(),
-            "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|".to_owned(),
+            "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|".to_owned(),
         ];
         lines.extend(self.rows.iter().filter_map(row));
         lines.join("\n")
@@ -46,6 +46,7 @@ fn row([etcd, quorate]: &[Rounds; 2]) -> Option<String> {
     let p99 = both(|summary| summary.p99_us);
     let server = both(|summary| summary.server_cpu_us.unwrap_or(0.0));
     let client = both(|summary| summary.client_cpu_us);
+    let foreign = both(|summary| summary.foreign_cpu_share.unwrap_or(0.0) * 100.0);
     let errors: u64 = etcd.iter().chain(quorate).map(|summary| summary.errors).sum();
     let mut ratios: Vec<f64> = etcd
         .iter()
@@ -58,7 +59,7 @@ fn row([etcd, quorate]: &[Rounds; 2]) -> Option<String> {
         _ => "none".to_owned(),
     };
     Some(format!(
-        "| {} | {} | {:.1} | {:.1} | {:.2} ({spread}) | {} / {} | {} / {} | {:.2} | {:.1} / {:.1} | {:.2} | {:.1} / {:.1} | {errors} |",
+        "| {} | {} | {:.1} | {:.1} | {:.2} ({spread}) | {} / {} | {} / {} | {:.2} | {:.1} / {:.1} | {:.2} | {:.1} / {:.1} | {:.0} / {:.0} % | {errors} |",
         first.work,
         first.clients,
         rate.0,
@@ -74,6 +75,8 @@ fn row([etcd, quorate]: &[Rounds; 2]) -> Option<String> {
         server.1 / server.0,
         client.0,
         client.1,
+        foreign.0,
+        foreign.1,
     ))
 }
 
@@ -99,6 +102,7 @@ mod tests {
             client_cpu_us: 5.0,
             server_cpu_us: Some(20.0),
             server_memory: None,
+            foreign_cpu_share: Some(0.03),
         }
     }
 
@@ -112,7 +116,7 @@ mod tests {
         let text = table.markdown();
         let row = text.lines().nth(2).expect("one row under the head");
         assert!(row.starts_with("| put | 100 | 100.0 | 400.0 | 4.00 (1.00–4.00) |"), "{row}");
-        assert!(row.contains("| 1.00 ms / 250 us | 0.25 | 20.0 / 20.0 | 1.00 | 5.0 / 5.0 | 0 |"), "{row}");
+        assert!(row.contains("| 1.00 ms / 250 us | 0.25 | 20.0 / 20.0 | 1.00 | 5.0 / 5.0 | 3 / 3 % | 0 |"), "{row}");
         let columns = |line: &str| line.matches('|').count();
         assert!(text.lines().all(|line| columns(line) == columns(row)));
     }

@@ -90,7 +90,7 @@ impl Stream {
             Self::Pods => "pod changes",
             Self::Events => "events",
             Self::Reads => "one-key reads and counts",
-            Self::Progress => "progress requests",
+            Self::Progress => "progress requests (time to send one)",
         }
     }
 }
@@ -252,6 +252,11 @@ impl Act for Updates {
         // Wrong at most twice: once on purpose, once because an answer was lost in an earlier run.
         for _ in 0..3 {
             match self.writer.put(&key, expected, value.clone(), 0).await? {
+                Outcome::Changed(revision) if expected != *known => {
+                    let text =
+                        format!("{key} was at {known}, yet an update that named {expected} was made at {revision}");
+                    return Err(Trouble::Mismatch(text));
+                }
                 Outcome::Changed(revision) => {
                     *known = revision;
                     return Ok(());

@@ -22,7 +22,7 @@ pub(crate) use self::tally::Tally;
 use crate::{
     error::Trouble,
     load::phase::{Budget, Limit},
-    process::{self, Sample},
+    process::Look,
     report::Summary,
     target::Target,
 };
@@ -98,10 +98,7 @@ where
     let threads = plan.threads();
     let gate = Barrier::new(threads + 1);
     let measured = Limit::new(plan.budget());
-    let look = || -> Result<(Option<Sample>, Sample), Trouble> {
-        let server = plan.target.server_pid.map(process::sample).transpose()?;
-        Ok((server, process::sample(std::process::id())?))
-    };
+    let look = || Look::take(plan.target.server_pid);
     let outcome = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|index| {
@@ -122,10 +119,10 @@ where
             let part = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             tally.merge(&part);
         }
-        Ok::<_, Trouble>((tally, elapsed, before?, after?))
+        Ok::<_, Trouble>((tally, elapsed, (before?, after?)))
     });
-    let (tally, elapsed, before, after) = outcome?;
-    Summary::new(name, plan, &tally, elapsed, before, after)
+    let (tally, elapsed, looks) = outcome?;
+    Summary::new(name, plan, &tally, elapsed, &looks)
 }
 
 /// One thread's part. It passes the gate three times whatever happens: the others wait there for it.

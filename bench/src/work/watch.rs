@@ -30,7 +30,7 @@ use crate::{
         Plan, Tally, Work,
         phase::{self, Limit},
     },
-    process,
+    process::Look,
     random::Random,
     report::Summary,
 };
@@ -89,10 +89,7 @@ impl Watch {
                 random: Random::for_parts(&[number as u64]),
             })
             .collect();
-        let look = || -> Result<_, Trouble> {
-            let server = self.plan.target.server_pid.map(process::sample).transpose()?;
-            Ok((server, process::sample(std::process::id())?))
-        };
+        let look = || Look::take(self.plan.target.server_pid);
 
         let warm_up = Limit::new(self.plan.warm_up());
         warm_up.start();
@@ -108,10 +105,10 @@ impl Watch {
         let writing = started.elapsed();
         self.drain(&hall, warm.latency.len() + puts.latency.len(), &puts, &mut watching).await?;
         let all_seen = started.elapsed();
-        let after = look()?;
-        let puts = Summary::new("put while watched", &self.plan, &puts, writing, before, after)?;
+        let looks = (before, look()?);
+        let puts = Summary::new("put while watched", &self.plan, &puts, writing, &looks)?;
         let name = format!("events of {} watchers, from put to arrival", self.watchers);
-        let events = Summary::new(&name, &self.plan, &hall.take(), all_seen, before, after)?;
+        let events = Summary::new(&name, &self.plan, &hall.take(), all_seen, &looks)?;
         Ok((puts, events))
     }
 
