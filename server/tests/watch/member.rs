@@ -23,6 +23,7 @@ use quorate_proto::api::etcdserverpb::{
 use quorate_proto::api::mvccpb::Event;
 use quorate_proto::api::mvccpb::event::EventType;
 use quorate_proto::internal::{Command, command};
+use futures::StreamExt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,7 +138,10 @@ impl Member {
         let service = WatchService::new(handle.clone(), Arc::new(Headers), Arc::new(Strict));
         let server = tokio::spawn(async move {
             let router = Server::builder().add_service(pb::watch_server::WatchServer::new(service));
-            router.serve_with_incoming(TcpListenerStream::new(listener)).await.expect("the server serves");
+            // Without this a small response waits for the acknowledgement of the one before, 40 ms.
+            let sockets = TcpListenerStream::new(listener)
+                .inspect(|socket| socket.as_ref().map_or((), |socket| socket.set_nodelay(true).expect("a live socket")));
+            router.serve_with_incoming(sockets).await.expect("the server serves");
         });
         Self { machine, index: 0, store, publisher, handle, hub, address, server }
     }
