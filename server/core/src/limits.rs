@@ -59,12 +59,16 @@ pub const PINNED_VIEWS_MAX: usize = 32;
 
 /// Responses queued to one watch stream before its watchers are moved to catch-up (contract §2.9 has the same 128).
 pub const WATCH_STREAM_RESPONSES_MAX: usize = 128;
-/// Encoded bytes queued to one watch stream before its watchers are moved to catch-up.
-pub const WATCH_STREAM_BYTES_MAX: usize = 16 << 20;
+/// Encoded bytes queued to one watch stream before its watchers are moved to catch-up. A response always fits into an empty
+/// queue. History is not shared between streams, so this times the number of slow streams is memory: 10,000 of them
+/// could hold 5 GB.
+pub const WATCH_STREAM_BYTES_MAX: usize = 512 << 10;
 /// Revisions in one catch-up response (contract §2.9).
 pub const WATCH_CATCH_UP_REVISIONS_MAX: usize = 1_000;
-/// Encoded bytes in one catch-up response; at least one whole revision is always sent.
-pub const WATCH_CATCH_UP_BYTES_MAX: usize = 2 << 20;
+/// Encoded bytes in one catch-up response; at least one whole revision is always sent. gRPC encodes a message whole before
+/// the first byte leaves, so a slow stream holds one of these beside its queue: with 2 MiB, 10,000 streams of 600 kB
+/// each took 5.4 GB; larger responses are not faster.
+pub const WATCH_CATCH_UP_BYTES_MAX: usize = 64 << 10;
 /// Rows that one catch-up read visits before it yields to other watchers.
 pub const WATCH_CATCH_UP_ROWS_MAX: usize = 10_000;
 /// Apply rounds queued to the watch hub. When full the hub is told how far the store is and reads the rest from it.

@@ -26,18 +26,19 @@ pub enum Step {
 }
 
 impl<O: Outlet> Hub<O> {
-    /// True when a step would find something to do.
+    /// True when some group waits for its turn.
     #[must_use]
     pub fn has_turn(&self) -> bool {
-        !self.turns.is_empty()
+        !self.behind.is_empty()
     }
 
-    /// Serves the group whose turn it is.
+    /// Serves the group whose turn it is; without `may_read`, one that the recent changes cover.
     ///
     /// # Errors
     /// A fault when values before a change cannot be read.
-    pub fn step(&mut self, source: &Source<'_>) -> Result<Step, Fault> {
-        let Some((next, group)) = self.take_turn() else { return Ok(Step::Idle) };
+    pub fn step(&mut self, source: &Source<'_>, may_read: bool) -> Result<Step, Fault> {
+        let turn = if may_read { self.take_turn() } else { self.take_recent() };
+        let Some((next, group)) = turn else { return Ok(Step::Idle) };
         if next < source.compact_revision {
             self.tell_compacted(&group, source.compact_revision);
             return Ok(Step::Served);
@@ -68,23 +69,43 @@ impl<O: Outlet> Hub<O> {
         }
     }
 
-    /// The next group, without those that were cancelled since.
+    /// The next group. A turn whose group is gone was served out of turn.
     fn take_turn(&mut self) -> Option<(i64, Vec<WatcherKey>)> {
         loop {
             let next = self.turns.pop_front()?;
-            let mut group = self.behind.remove(&next).unwrap_or_default();
-            group.retain(|key| {
-                self.watchers.get(key.0).is_some_and(|held| held.state == State::Behind && held.next == next)
-            });
-            if group.len() > WATCH_CATCH_UP_WATCHERS_MAX {
-                let rest = group.split_off(WATCH_CATCH_UP_WATCHERS_MAX);
-                self.behind.insert(next, rest);
-                self.turns.push_back(next);
-            }
+            let group = self.take_group(next);
             if !group.is_empty() {
                 return Some((next, group));
             }
         }
+    }
+
+    /// The first group that needs no read, out of turn.
+    fn take_recent(&mut self) -> Option<(i64, Vec<WatcherKey>)> {
+        loop {
+            let next = *self.behind.range(self.recent.first()..).next()?.0;
+            let group = self.take_group(next);
+            if !group.is_empty() {
+                return Some((next, group));
+            }
+        }
+    }
+
+    /// Watchers with this next revision, without those that were cancelled since.
+    fn take_group(&mut self, next: i64) -> Vec<WatcherKey> {
+        let mut group = self.behind.remove(&next).unwrap_or_default();
+        group.retain(|key| {
+            self.watchers.get(key.0).is_some_and(|held| held.state == State::Behind && held.next == next)
+        });
+        if group.len() > WATCH_CATCH_UP_WATCHERS_MAX {
+            let rest = group.split_off(WATCH_CATCH_UP_WATCHERS_MAX);
+            self.behind.insert(next, rest);
+            self.turns.push_back(next);
+        }
+        if self.behind.is_empty() {
+            self.turns.clear();
+        }
+        group
     }
 
     fn tell_compacted(&mut self, group: &[WatcherKey], floor: i64) {

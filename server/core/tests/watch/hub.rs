@@ -78,7 +78,7 @@ impl Stage {
         let mut reads = 0;
         loop {
             let hub = &mut self.hub;
-            match self.world.with_source(|source| hub.step(source)).expect("memory has no faults") {
+            match self.world.with_source(|source| hub.step(source, true)).expect("memory has no faults") {
                 Step::Idle => return reads,
                 Step::Served => {}
                 Step::Read(job) => {
@@ -304,7 +304,8 @@ fn a_watcher_cancelled_while_its_history_is_read_hears_nothing_of_it() {
     let mut stage = Stage::after(vec![put("a", "1")]);
     stage.watch("a", "", 1, PLAIN).expect("created");
     let hub = &mut stage.hub;
-    let Step::Read(job) = stage.world.with_source(|source| hub.step(source)).expect("memory has no faults") else {
+    let Step::Read(job) = stage.world.with_source(|source| hub.step(source, true)).expect("memory has no faults")
+    else {
         panic!("history is in the store");
     };
     assert!(stage.hub.cancel(stage.stream, 0));

@@ -211,7 +211,10 @@ impl Play {
 
     fn hub_step(&mut self) {
         let hub = &mut self.hub;
-        if let Step::Read(job) = self.world.with_source(|source| hub.step(source)).expect("memory has no faults") {
+        let may_read = self.jobs.len() + self.found.len() < 2;
+        if let Step::Read(job) =
+            self.world.with_source(|source| hub.step(source, may_read)).expect("memory has no faults")
+        {
             self.jobs.push_back(job);
         }
     }
