@@ -61,7 +61,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut fds = compile(&root, &[&ETCD[..], &INTERNAL[..]].concat())?;
     rename_fields(&mut fds);
     embed_bytes(&mut fds)?;
-    tonic_prost_build::configure().build_client(false).bytes(".").out_dir(&wire).compile_fds(fds)?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .codec_path("crate::codec::SmallCodec")
+        .bytes(".")
+        .out_dir(&wire)
+        .compile_fds(fds)?;
     Ok(())
 }
 

@@ -18,6 +18,8 @@
 //! Left out: etcd's own log and snapshot records, which belong to whoever reads an etcd data directory, and the options
 //! that say since when a field exists, which do not change the wire.
 
+pub mod codec;
+
 /// The published API with client stubs, such as `etcdserverpb::kv_client::KvClient`.
 ///
 /// Documentation of messages and fields comes from `etcd/*.proto`.

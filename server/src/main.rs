@@ -14,7 +14,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let read_file = |path: &std::path::Path| std::fs::read_to_string(path);
-    let env = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let env =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
     match config::resolve(args, env, read_file) {
         Ok(Action::PrintVersion(text) | Action::PrintHelp(text)) => {

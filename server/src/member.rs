@@ -60,10 +60,7 @@ impl Member {
     pub async fn start(config: Config) -> Result<Self, Fault> {
         let config = Arc::new(config);
         let extensive = config.local.metrics == crate::config::MetricsLevel::Extensive;
-        let metrics = Arc::new(Metrics::new(&MetricsOptions {
-            server_version: ETCD_VERSION.to_owned(),
-            extensive,
-        }));
+        let metrics = Arc::new(Metrics::new(&MetricsOptions { server_version: ETCD_VERSION.to_owned(), extensive }));
         let started = start(Arc::clone(&config), Arc::clone(&metrics)).await?;
         let node = started.node.clone();
         metrics.set_source(Arc::new(node.clone()));
@@ -75,11 +72,8 @@ impl Member {
         let urls = &config.local.urls;
         let http = services::client_http(&node);
         let shared_port = urls.listen_client_http.is_empty();
-        let service = Split::both(
-            &services::layer(&node),
-            services::routes(&node, health),
-            shared_port.then(|| http.clone()),
-        );
+        let service =
+            Split::both(&services::layer(&node), services::routes(&node, health), shared_port.then(|| http.clone()));
         let mut ports = Ports::new(&config);
         let client_addresses = ports.open(&urls.listen_client, &service).await?;
         ports.open(&urls.listen_client_http, &Split::http(http)).await?;
@@ -162,11 +156,7 @@ impl Ports {
         }
     }
 
-    async fn open(
-        &mut self,
-        urls: &[crate::config::url::Url],
-        service: &Split,
-    ) -> Result<Vec<SocketAddr>, Fault> {
+    async fn open(&mut self, urls: &[crate::config::url::Url], service: &Split) -> Result<Vec<SocketAddr>, Fault> {
         let mut addresses = Vec::new();
         for url in urls {
             let socket = Socket::bind(url, self.options).await?;

@@ -84,10 +84,7 @@ impl Kv for KvService {
 
     type RangeStreamStream = BoxStream<'static, Result<RangeStreamResponse, Status>>;
 
-    async fn range_stream(
-        &self,
-        request: Request<RangeRequest>,
-    ) -> Result<Response<Self::RangeStreamStream>, Status> {
+    async fn range_stream(&self, request: Request<RangeRequest>) -> Result<Response<Self::RangeStreamStream>, Status> {
         let request = request.into_inner();
         streamable(&request)?;
         if !request.serializable {
@@ -146,12 +143,8 @@ fn streamable(request: &RangeRequest) -> Result<(), Status> {
     if !by_key || request.sort_order == i32::from(SortOrder::Descend) {
         return Err(Status::unimplemented("RangeStream does not support custom sort orders"));
     }
-    let filters = [
-        request.min_mod_revision,
-        request.max_mod_revision,
-        request.min_create_revision,
-        request.max_create_revision,
-    ];
+    let filters =
+        [request.min_mod_revision, request.max_mod_revision, request.min_create_revision, request.max_create_revision];
     if filters.iter().any(|filter| *filter != 0) {
         return Err(Status::unimplemented("RangeStream does not support revision filters"));
     }

@@ -38,10 +38,7 @@ async fn keep_alive(node: &Node, lease: i64) -> Result<LeaseKeepAliveResponse, U
 
 #[tonic::async_trait]
 impl Lease for LeaseService {
-    async fn lease_grant(
-        &self,
-        request: Request<LeaseGrantRequest>,
-    ) -> Result<Response<LeaseGrantResponse>, Status> {
+    async fn lease_grant(&self, request: Request<LeaseGrantRequest>) -> Result<Response<LeaseGrantResponse>, Status> {
         self.node.check_quota(check::cost::lease_grant())?;
         let mut response = self.node.grant_lease(request.into_inner()).await?;
         self.node.complete(&mut response.header);
@@ -88,10 +85,7 @@ impl Lease for LeaseService {
         Ok(Response::new(self.node.lease_time_to_live(request.into_inner()).await?))
     }
 
-    async fn lease_leases(
-        &self,
-        _: Request<LeaseLeasesRequest>,
-    ) -> Result<Response<LeaseLeasesResponse>, Status> {
+    async fn lease_leases(&self, _: Request<LeaseLeasesRequest>) -> Result<Response<LeaseLeasesResponse>, Status> {
         Ok(Response::new(self.node.leases()))
     }
 }

@@ -38,10 +38,7 @@ impl MaintenanceService {
         let mut response = if AlarmAction::try_from(request.action) == Ok(AlarmAction::Get) {
             self.node.barrier().await?;
             let view = self.node.store.view();
-            AlarmResponse {
-                header: Some(self.node.header(view.revision)),
-                alarms: view.alarms.list(request.alarm),
-            }
+            AlarmResponse { header: Some(self.node.header(view.revision)), alarms: view.alarms.list(request.alarm) }
         } else {
             AlarmResponse::expect_from(self.node.propose(command::Request::Alarm(request)).await?)?
         };
@@ -54,8 +51,7 @@ impl MaintenanceService {
         let store = Arc::clone(&self.node.store);
         let (newest, hash) = blocking(move || {
             let view = store.view();
-            let state =
-                Hashed { index: &view.index, revision: view.revision, compact_revision: view.compact_revision };
+            let state = Hashed { index: &view.index, revision: view.revision, compact_revision: view.compact_revision };
             Ok((view.revision, hash_key_space(state, &**store.engine(), revision)??))
         })
         .await?;
@@ -126,8 +122,7 @@ impl Maintenance for MaintenanceService {
     async fn hash(&self, _: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
         let started = Instant::now();
         let store = Arc::clone(&self.node.store);
-        let (revision, hash) =
-            blocking(move || Ok((store.view().revision, hash_tables(&**store.engine())?))).await?;
+        let (revision, hash) = blocking(move || Ok((store.view().revision, hash_tables(&**store.engine())?))).await?;
         self.node.metrics.hashed(started.elapsed());
         Ok(Response::new(HashResponse { header: Some(self.node.header(revision)), hash }))
     }

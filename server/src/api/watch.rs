@@ -3,6 +3,7 @@
 //! Rule: this file turns the hub's responses into messages and nothing else; what is said and in which order is decided
 //! before. It is also where a response is cut into pieces, because only here its encoded size is known.
 
+use crate::trouble::{Trouble, Unanswered};
 use crate::watch::queue::{End, Queue};
 use crate::watch::session::WatchHandle;
 use crate::watch::{HeaderSource, WatchGate};
@@ -174,8 +175,8 @@ fn status(end: End) -> Option<Status> {
     match end {
         End::Finished => None,
         End::Canceled => Some(Status::cancelled("etcdserver: watch canceled")),
-        End::NoLeader => Some(Status::unavailable("etcdserver: no leader")),
-        End::Stopped => Some(Status::unavailable("etcdserver: server stopped")),
+        End::NoLeader => Some(Unanswered::from(Trouble::NoLeader).into()),
+        End::Stopped => Some(Unanswered::from(Trouble::Stopped).into()),
         End::Broken(status) => Some(status),
     }
 }

@@ -10,7 +10,7 @@ use super::lease_clock::LeaseClock;
 use crate::metrics::Metrics;
 use crate::raft::{Applied, Applier, Committed, CommittedPayload};
 use crate::store::Store;
-use crate::watch::{Published, RoundSender};
+use crate::watch::publisher::{Published, Publisher};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use prost::Message;
@@ -40,7 +40,7 @@ pub struct ApplyLoop {
     /// Where readers look.
     pub store: Arc<Store>,
     /// Where watchers hear.
-    pub watchers: RoundSender,
+    pub watchers: Publisher,
     /// The leases' deadlines.
     pub clock: Arc<Mutex<LeaseClock>>,
     /// Wakes the trimmer when a floor rises.
@@ -91,9 +91,10 @@ impl ApplyLoop {
         self.written.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
 
         let view = Arc::new(view);
-        self.store.publish(Arc::clone(&view), rows);
-        if !changes.is_empty() || effects.iter().any(|effect| matches!(effect, Effect::Compacted { .. })) {
-            self.watchers.publish(Published::new(view, changes));
+        let revision_after = view.revision;
+        self.store.publish(view, rows);
+        if !changes.is_empty() {
+            self.watchers.publish(Published { revision_after, changes });
         }
         self.follow(&effects);
         self.metrics.round(entries.len(), counts, started.elapsed());

@@ -199,8 +199,7 @@ mod tests {
         let mut round = Round::default();
         for index in 1..=count {
             let grant = LeaseGrantRequest { id: index as i64, ttl: 10 };
-            let command =
-                Command { request: Some(command::Request::LeaseGrant(grant)), ..Command::default() };
+            let command = Command { request: Some(command::Request::LeaseGrant(grant)), ..Command::default() };
             let position = Position { term: 1.into(), index: index.into() };
             let applied = machine.apply(&mut round, &EngineRows(&engine), position, &command);
             assert!(applied.expect("memory does not fail").outcome.is_ok());

@@ -98,11 +98,8 @@ impl Node {
         let (Some(lease), Some(ttl)) = (view.leases.get(id), remaining) else {
             return Ok(LeaseTimeToLiveResponse { header, id: request.id, ttl: -1, ..Default::default() });
         };
-        let keys = if request.keys {
-            view.leases.keys(id).map(bytes::Bytes::copy_from_slice).collect()
-        } else {
-            Vec::new()
-        };
+        let keys =
+            if request.keys { view.leases.keys(id).map(bytes::Bytes::copy_from_slice).collect() } else { Vec::new() };
         Ok(LeaseTimeToLiveResponse { header, id: request.id, ttl, granted_ttl: lease.ttl_seconds, keys })
     }
 

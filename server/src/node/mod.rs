@@ -20,8 +20,8 @@ pub mod expiry;
 pub mod fatal;
 pub mod flusher;
 pub mod identity;
-pub mod lease_clock;
 pub mod leadership;
+pub mod lease_clock;
 pub mod leases;
 pub mod propose;
 pub mod quota;
@@ -35,7 +35,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::raft::Consensus;
 use crate::store::Store;
-use crate::watch::HubHandle;
+use crate::watch::session::WatchHandle;
 use fatal::Fatal;
 use identity::Identity;
 use lease_clock::LeaseClock;
@@ -65,7 +65,7 @@ pub struct Inner {
     /// What confirms reads.
     pub reads: ReadIndex,
     /// Where watchers register.
-    pub watchers: HubHandle,
+    pub watchers: WatchHandle,
     /// When leases end.
     pub clock: Arc<Mutex<LeaseClock>>,
     /// What dashboards see.

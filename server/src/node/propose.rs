@@ -34,8 +34,8 @@ impl InFlight {
         let proposals = self.proposals.fetch_add(1, Ordering::Relaxed);
         let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         // One proposal always fits, however large it may be by configuration.
-        let fits = proposals == 0
-            || (proposals < PROPOSALS_IN_FLIGHT_MAX && waiting + bytes <= PROPOSALS_IN_FLIGHT_BYTES_MAX);
+        let fits =
+            proposals == 0 || (proposals < PROPOSALS_IN_FLIGHT_MAX && waiting + bytes <= PROPOSALS_IN_FLIGHT_BYTES_MAX);
         fits.then_some(entered)
     }
 }

@@ -155,13 +155,14 @@ impl MetricsSource for Node {
     fn sample(&self) -> Sample {
         let view = self.store.view();
         let status = self.consensus.status();
-        let watching = self.watchers.counts();
+        let watching = self.watchers.metrics();
         let positive = |number: i64| u64::try_from(number).unwrap_or(0);
         let alarm = |number: i32| match AlarmType::try_from(number) {
             Ok(AlarmType::Nospace) => "NOSPACE",
             Ok(AlarmType::Corrupt) => "CORRUPT",
             _ => "UNKNOWN",
         };
+        raise(&self.metrics.mvcc.events_total, watching.events());
         let rows = self.store.rows().counts();
         raise(&self.metrics.own.row_cache_hits, rows.hits);
         raise(&self.metrics.own.row_cache_misses, rows.misses);
@@ -185,11 +186,11 @@ impl MetricsSource for Node {
             db_in_use_bytes: positive(view.bytes_in_use),
             quota_bytes: positive(self.quota_bytes()),
             open_reads: 0,
-            watch_streams: watching.streams,
-            watchers: watching.watchers,
-            slow_watchers: watching.slow_watchers,
-            pending_events: watching.pending_events,
-            watch_hub_lag_revisions: watching.lag_revisions,
+            watch_streams: positive(watching.streams()),
+            watchers: positive(watching.watchers()),
+            slow_watchers: positive(watching.slow_watchers()),
+            pending_events: positive(watching.pending_events()),
+            watch_hub_lag_revisions: positive(view.revision - watching.hub_revision()),
             wal_sync_in_flight: self.consensus.log_sync_in_flight(),
             installing_snapshot: false,
             cluster_version: major_minor(&view.members.cluster_version),

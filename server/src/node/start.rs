@@ -20,7 +20,8 @@ use crate::metrics::Metrics;
 use crate::raft::{Consensus, Options};
 use crate::store::Store;
 use crate::version::CLUSTER_VERSION;
-use crate::watch;
+use crate::watch::WatchConfig;
+use crate::watch::on_node::{self, Running};
 use parking_lot::Mutex;
 use quorate_core::error::Fault;
 use quorate_core::ids::MemberId;
@@ -51,7 +52,7 @@ pub struct Started {
     /// Tasks that run until they are dropped.
     pub tasks: JoinSet<()>,
     /// The watch hub and its tasks.
-    pub watch: watch::Running,
+    pub watch: Running,
 }
 
 /// Starts a member.
@@ -81,11 +82,13 @@ pub async fn start(config: Arc<Config>, metrics: Arc<Metrics>) -> Result<Started
     let clock = Arc::new(Mutex::new(LeaseClock::default()));
     let (compacted, granted) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let written = Arc::new(Written::default());
-    let watch = watch::start(Arc::clone(&store), Arc::clone(&metrics), fatal.clone());
+    let request_bytes_max = usize::try_from(config.local.limits.request_bytes_max).unwrap_or(usize::MAX);
+    let watch_config = WatchConfig::new(config.local.watch_progress_notify_interval, request_bytes_max);
+    let (watch, publisher) = on_node::start(Arc::clone(&store), watch_config, fatal.clone());
     let apply = ApplyLoop {
         machine: Arc::clone(&machine),
         store: Arc::clone(&store),
-        watchers: watch.rounds(),
+        watchers: publisher,
         clock: Arc::clone(&clock),
         compacted: Arc::clone(&compacted),
         granted: Arc::clone(&granted),
@@ -173,9 +176,10 @@ async fn take_directory(config: &Arc<Config>) -> Result<(DataDir, Identity), Fau
             ));
         }
         let (members, cluster_id) = initial.identities(&config.cluster.token);
-        let member_id = members.first().map(|(_, id)| MemberId(*id)).ok_or_else(|| {
-            Fault::new("--initial-cluster names no member")
-        })?;
+        let member_id = members
+            .first()
+            .map(|(_, id)| MemberId(*id))
+            .ok_or_else(|| Fault::new("--initial-cluster names no member"))?;
         let identity = Identity { member_id, cluster_id };
         identity.write(data_dir.root())?;
         Ok((data_dir, identity))
@@ -198,11 +202,7 @@ async fn open_store(data_dir: &DataDir) -> Result<(Arc<dyn Engine>, Machine), Fa
     .await
 }
 
-async fn open_log(
-    config: &Config,
-    data_dir: &DataDir,
-    metrics: &Arc<Metrics>,
-) -> Result<(Wal, Recovered), Fault> {
+async fn open_log(config: &Config, data_dir: &DataDir, metrics: &Arc<Metrics>) -> Result<(Wal, Recovered), Fault> {
     let directory = data_dir.wal().to_path_buf();
     let sync = if config.local.unsafe_no_fsync { SyncPolicy::Never } else { SyncPolicy::Fsync };
     let observer = Some(Arc::new(WalReport(Arc::clone(metrics))) as _);
@@ -231,9 +231,7 @@ async fn on_blocking_thread<T: Send + 'static>(
     what: &'static str,
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Fault::new(format!("{what} was interrupted: {error}")))?
+    tokio::task::spawn_blocking(work).await.map_err(|error| Fault::new(format!("{what} was interrupted: {error}")))?
 }
 
 impl Node {
@@ -254,11 +252,7 @@ impl Node {
         let id = self.identity.member_id;
         let members = Arc::clone(&self.store.view().members);
         if members.cluster_id == 0 {
-            let member = Member {
-                id: id.0,
-                peer_urls: texts(&local.urls.advertise_peer),
-                ..Member::default()
-            };
+            let member = Member { id: id.0, peer_urls: texts(&local.urls.advertise_peer), ..Member::default() };
             let cluster_id = self.identity.cluster_id;
             self.announce(Request::Bootstrap(Bootstrap { cluster_id, members: vec![member] })).await?;
         } else if members.cluster_id != self.identity.cluster_id {
@@ -269,9 +263,7 @@ impl Node {
             )));
         }
         let client_urls = texts(&local.urls.advertise_client);
-        let told = members.get(id).is_some_and(|member| {
-            member.name == local.name && member.client_urls == client_urls
-        });
+        let told = members.get(id).is_some_and(|member| member.name == local.name && member.client_urls == client_urls);
         if !told {
             let name = local.name.clone();
             self.announce(Request::MemberAttributes(MemberAttributes { member_id: id.0, name, client_urls })).await?;

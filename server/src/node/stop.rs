@@ -12,6 +12,7 @@ impl Started {
     /// Tells everything that waits that the member stops: streams end, new proposals are refused.
     pub fn begin_stop(&self) {
         self.node.stopping.send_replace(true);
+        self.node.watchers.stop();
     }
 
     /// Stops for good. Call it when no request is inside any more.

@@ -4,11 +4,13 @@ use crate::api::cluster::ClusterService;
 use crate::api::kv::KvService;
 use crate::api::lease::LeaseService;
 use crate::api::maintenance::MaintenanceService;
+use crate::api::watch::WatchService;
 use crate::grpc_layer::{GrpcLayer, LeaderProbe, Limits};
 use crate::http::{AccessRules, Alarm, Endpoints, HealthSource, Versions, client_router, grpc_health_service};
 use crate::node::Node;
 use crate::trouble::Unanswered;
 use crate::version::{CLUSTER_VERSION, ETCD_VERSION};
+use crate::watch::OpenGate;
 use axum::Router;
 use futures::future::BoxFuture;
 use quorate_core::limits::REQUEST_OVERHEAD_BYTES;
@@ -16,6 +18,7 @@ use quorate_core::pb::cluster_server::ClusterServer;
 use quorate_core::pb::kv_server::KvServer;
 use quorate_core::pb::lease_server::LeaseServer;
 use quorate_core::pb::maintenance_server::MaintenanceServer;
+use quorate_core::pb::watch_server::WatchServer;
 use quorate_core::pb::{AlarmType, RangeRequest};
 use quorate_proto::wire::grpc_health::health_check_response::ServingStatus;
 use std::sync::Arc;
@@ -34,7 +37,10 @@ pub fn routes(node: &Node, serving: watch::Receiver<ServingStatus>) -> Routes {
                 .max_encoding_message_size(usize::MAX)
         };
     }
+    let watches = WatchService::new(node.watchers.clone(), Arc::new(node.clone()), Arc::new(OpenGate));
+    let watches = WatchServer::new(watches).max_decoding_message_size(limit).max_encoding_message_size(usize::MAX);
     Routes::new(sized!(KvServer, KvService))
+        .add_service(watches)
         .add_service(sized!(LeaseServer, LeaseService))
         .add_service(sized!(ClusterServer, ClusterService))
         .add_service(sized!(MaintenanceServer, MaintenanceService))

@@ -80,9 +80,7 @@ fn source<'a>(view: &'a View, rows: &'a dyn Rows) -> Source<'a> {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Unanswered> + Send + 'static,
 ) -> Result<T, Unanswered> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Fault::new(format!("a read was interrupted: {error}")))?
+    tokio::task::spawn_blocking(work).await.map_err(|error| Fault::new(format!("a read was interrupted: {error}")))?
 }
 
 /// A range in parts, all at the revision of the first (contract §2.4).

@@ -44,7 +44,6 @@ pub struct HubTask {
     streams: BTreeMap<StreamKey, StreamTimes>,
     /// Streams with a watcher that wants progress, by when it is due.
     ticks: BTreeSet<(Instant, StreamKey)>,
-    progress: bool,
     publisher_gone: bool,
     handles_gone: bool,
 }
@@ -64,7 +63,6 @@ impl std::fmt::Debug for HubTask {
 impl HubTask {
     pub(crate) fn new(
         store: Arc<dyn WatchStore>,
-        progress_interval: Duration,
         rounds: mpsc::Receiver<Published>,
         controls: mpsc::Receiver<Control>,
         signals: Arc<Signals>,
@@ -83,7 +81,6 @@ impl HubTask {
             reads: JoinSet::new(),
             streams: BTreeMap::new(),
             ticks: BTreeSet::new(),
-            progress: !progress_interval.is_zero(),
             publisher_gone: false,
             handles_gone: false,
         }
@@ -235,7 +232,6 @@ impl HubTask {
             }
         }
         if create.options.progress
-            && self.progress
             && let Some(times) = self.streams.get_mut(&key)
             && times.tick.is_none()
         {

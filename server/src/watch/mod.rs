@@ -23,12 +23,14 @@
 //!
 //! * [`publisher`]: the apply loop's end. [`signals`]: what must reach the hub even when queues are full.
 //! * [`hub_task`]: the loop. [`session`]: reads one client. [`queue`]: what is said to one client.
+//! * [`on_node`]: the same on a real node.
 //! * [`metrics`]: numbers for whoever exports them.
 //!
 //! Left out: gRPC messages, which are [`crate::api::watch`]'s, and who may watch what, which is the [`WatchGate`]'s.
 
 pub mod hub_task;
 pub mod metrics;
+pub mod on_node;
 pub mod publisher;
 pub mod queue;
 pub mod session;
@@ -116,6 +118,23 @@ pub struct WatchConfig {
     pub fragment_bytes: usize,
 }
 
+/// The shortest progress interval; a shorter one is taken for this (contract §4).
+const PROGRESS_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+impl WatchConfig {
+    /// From what an operator may set: no interval means the default one.
+    #[must_use]
+    pub fn new(progress_interval: Duration, request_bytes_max: usize) -> Self {
+        Self {
+            progress_interval: match progress_interval.is_zero() {
+                true => Self::default().progress_interval,
+                false => progress_interval.max(PROGRESS_INTERVAL_MIN),
+            },
+            fragment_bytes: request_bytes_max.saturating_add(REQUEST_OVERHEAD_BYTES),
+        }
+    }
+}
+
 impl Default for WatchConfig {
     fn default() -> Self {
         Self { progress_interval: Duration::from_secs(600), fragment_bytes: REQUEST_BYTES_MAX + REQUEST_OVERHEAD_BYTES }
@@ -143,6 +162,6 @@ pub fn watches(store: Arc<dyn WatchStore>, config: WatchConfig) -> Watches {
     Watches {
         publisher: Publisher::new(rounds_in, Arc::clone(&signals)),
         handle: WatchHandle::new(controls_in, Arc::clone(&store), config, Arc::clone(&signals), Arc::clone(&metrics)),
-        task: HubTask::new(store, config.progress_interval, rounds, controls, signals, metrics),
+        task: HubTask::new(store, rounds, controls, signals, metrics),
     }
 }

@@ -2,6 +2,7 @@
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use futures::StreamExt;
 use quorate::api::watch::WatchService;
 use quorate::watch::publisher::{Published, Publisher};
 use quorate::watch::session::WatchHandle;
@@ -23,7 +24,6 @@ use quorate_proto::api::etcdserverpb::{
 use quorate_proto::api::mvccpb::Event;
 use quorate_proto::api::mvccpb::event::EventType;
 use quorate_proto::internal::{Command, command};
-use futures::StreamExt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,8 +139,9 @@ impl Member {
         let server = tokio::spawn(async move {
             let router = Server::builder().add_service(pb::watch_server::WatchServer::new(service));
             // Without this a small response waits for the acknowledgement of the one before, 40 ms.
-            let sockets = TcpListenerStream::new(listener)
-                .inspect(|socket| socket.as_ref().map_or((), |socket| socket.set_nodelay(true).expect("a live socket")));
+            let sockets = TcpListenerStream::new(listener).inspect(|socket| {
+                socket.as_ref().map_or((), |socket| socket.set_nodelay(true).expect("a live socket"))
+            });
             router.serve_with_incoming(sockets).await.expect("the server serves");
         });
         Self { machine, index: 0, store, publisher, handle, hub, address, server }

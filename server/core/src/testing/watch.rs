@@ -120,7 +120,7 @@ impl Streams {
         let rows = EngineRows(engine);
         let compact_revision = view.compact_revision;
         loop {
-            match self.hub.step(&Source { rows: &rows, compact_revision }).map_err(fault)? {
+            match self.hub.step(&Source { rows: &rows, compact_revision }, true).map_err(fault)? {
                 Step::Idle => break,
                 Step::Served => {}
                 Step::Read(job) => {
