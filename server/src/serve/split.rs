@@ -4,7 +4,7 @@ use crate::grpc_layer::{GrpcLayer, GrpcService};
 use axum::Router;
 use axum::body::Body;
 use futures::future::BoxFuture;
-use http::{Request, Response, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::task::{Context, Poll};
@@ -51,6 +51,9 @@ impl Service<Request<Incoming>> for Split {
         let is_grpc = request.version() == Version::HTTP_2;
         match (&mut self.grpc, &mut self.http) {
             (Some(grpc), _) if is_grpc => {
+                if let Some(refusal) = refuse_strange(&request) {
+                    return Box::pin(async { Ok(refusal) });
+                }
                 let answer = grpc.call(request);
                 Box::pin(async move { Ok(answer.await?.map(Body::new)) })
             }
@@ -58,6 +61,24 @@ impl Service<Request<Incoming>> for Split {
             _ => Box::pin(async { Ok(not_found()) }),
         }
     }
+}
+
+/// An answer to what is not gRPC by its method or content type; the services below look at the path alone.
+fn refuse_strange<B>(request: &Request<B>) -> Option<Response<Body>> {
+    let mut response = Response::new(Body::empty());
+    if request.method() != Method::POST {
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+        return Some(response);
+    }
+    let content_type = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let kind = content_type.and_then(|text| text.strip_prefix(b"application/grpc"));
+    // `application/grpc+proto` and parameters are gRPC, `application/grpc-web` is not.
+    if kind.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';'))) {
+        return None;
+    }
+    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Some(response)
 }
 
 fn not_found() -> Response<Body> {
