@@ -62,8 +62,9 @@ pub struct Started {
 pub async fn start(config: Arc<Config>, metrics: Arc<Metrics>) -> Result<Started, Fault> {
     let begun = Instant::now();
     let (data_dir, identity) = take_directory(&config).await?;
-    let (engine, machine) = open_store(&data_dir).await?;
     let (wal, recovered) = open_log(&config, &data_dir, &metrics).await?;
+    refuse_missing_store(&data_dir, &recovered)?;
+    let (engine, machine) = open_store(&data_dir).await?;
     refuse_missing_log(&data_dir, &machine, &recovered)?;
     tracing::info!(
         "member-id" = format!("{:x}", identity.member_id.0),
@@ -224,6 +225,19 @@ fn refuse_missing_log(data_dir: &DataDir, machine: &Machine, recovered: &Recover
          vote and its newest entries. Put the log back, or restore this member from a peer or a snapshot.",
         data_dir.wal().display(),
         machine.applied().index
+    )))
+}
+
+/// A log with entries beside no tables at all means that the tables were taken away. What the log still has of them need
+/// not be everything, so it is not replayed into an empty store.
+fn refuse_missing_store(data_dir: &DataDir, recovered: &Recovered) -> Result<(), Fault> {
+    let Some((last, _)) = recovered.last.filter(|_| !data_dir.store().join("CURRENT").exists()) else {
+        return Ok(());
+    };
+    Err(Fault::new(format!(
+        "the store in {} is missing, but the log has entries up to {last}; a log alone does not make a member. Put the \
+         store back, or restore this member from a peer or a snapshot.",
+        data_dir.store().display(),
     )))
 }
 
