@@ -89,8 +89,11 @@ impl LeaderProbe for Node {
         let node = self.clone();
         Box::pin(async move {
             let patience = 3 * node.config.cluster.election_timeout;
+            let mut changes = node.consensus.changes();
             loop {
-                let mut changes = node.consensus.changes();
+                // Seen before it is looked at, so that only what comes after wakes this up. A receiver that has seen
+                // nothing is ready at once and for ever, and would keep the stream's task from doing anything else.
+                changes.borrow_and_update();
                 if LeaderProbe::has_leader(&node) {
                     // Ends when leadership changes; a leader that loses its quorum without a change is looked at again.
                     let _ = tokio::time::timeout(patience, changes.changed()).await;
