@@ -98,20 +98,21 @@ impl Index {
         self.keys.iter_from(b"")
     }
 
-    /// Adds a newer version of a key. Answers the live version it supersedes.
+    /// Adds a newer version of a key. Answers the version it supersedes, which may be a tombstone.
     pub fn push(&mut self, key: &[u8], version: Version) -> Option<Version> {
-        let history = match self.keys.get(key) {
-            None => KeyHistory::new(key, version),
-            Some(history) => {
-                let before = *history.latest();
-                let mut history = KeyHistory::clone(history);
-                history.push(version);
-                self.keys.insert(history);
-                return Some(before);
-            }
-        };
-        self.keys.insert(history);
-        None
+        let mut superseded = None;
+        self.keys.upsert(key, |history| {
+            Arc::new(match history {
+                None => KeyHistory::new(key, version),
+                Some(history) => {
+                    superseded = Some(*history.latest());
+                    let mut history = KeyHistory::clone(history);
+                    history.push(version);
+                    history
+                }
+            })
+        });
+        superseded
     }
 
     /// Adds a whole history, in place of the key's former one.

@@ -116,15 +116,16 @@ impl<E: Entry> Tree<E> {
 
     /// Puts an entry in, in place of the one that has its key.
     pub fn insert(&mut self, entry: E) {
-        let weight_new = entry.weight();
-        let (replaced, split) = insert_into(&mut self.root, Arc::new(entry), true);
-        match replaced {
-            Some(weight_old) => self.weight = self.weight - weight_old + weight_new,
-            None => {
-                self.weight += weight_new;
-                self.len += 1;
-            }
-        }
+        let entry = Arc::new(entry);
+        let key = Arc::clone(&entry);
+        self.upsert(key.key(), |_| entry);
+    }
+
+    /// Puts in what `make` gives for this key; it is shown the entry that has it now, if there is one, and must keep the key.
+    pub fn upsert(&mut self, key: &[u8], make: impl FnOnce(Option<&Arc<E>>) -> Arc<E>) {
+        let (put, split) = insert_into(&mut self.root, key, make, true);
+        self.weight = self.weight - put.weight_before.unwrap_or(0) + put.weight;
+        self.len += usize::from(put.weight_before.is_none());
         if let Some((separator, weight_right, right)) = split {
             let left = std::mem::replace(&mut self.root, Arc::new(Node::Leaf(Vec::new())));
             self.root = Arc::new(Node::Inner(Inner {
@@ -210,34 +211,50 @@ fn weight_of<E: Entry>(node: &Node<E>) -> u64 {
     }
 }
 
-/// Inserts below `node`. Answers the weight of what was replaced and the right half if the node had to split. `last` is
-/// true on the right edge of the tree: ascending inserts then leave full nodes behind instead of half-full ones.
-fn insert_into<E: Entry>(node: &mut Arc<Node<E>>, entry: Arc<E>, last: bool) -> (Option<u64>, Split<E>) {
+/// What an insertion changed.
+struct Put {
+    /// Weight of the entry that was there; nothing when there was none.
+    weight_before: Option<u64>,
+    /// Weight of the entry that is there now.
+    weight: u64,
+}
+
+/// Inserts below `node`. Answers what changed and the right half if the node had to split. `last` is true on the right
+/// edge of the tree: ascending inserts then leave full nodes behind instead of half-full ones.
+fn insert_into<E: Entry>(
+    node: &mut Arc<Node<E>>,
+    key: &[u8],
+    make: impl FnOnce(Option<&Arc<E>>) -> Arc<E>,
+    last: bool,
+) -> (Put, Split<E>) {
     match Arc::make_mut(node) {
         Node::Leaf(entries) => {
-            let at = match find(entries, entry.key()) {
+            let at = match find(entries, key) {
                 Ok(at) => {
+                    let entry = make(Some(&entries[at]));
+                    let weight = entry.weight();
                     let replaced = std::mem::replace(&mut entries[at], entry);
-                    return (Some(replaced.weight()), None);
+                    return (Put { weight_before: Some(replaced.weight()), weight }, None);
                 }
                 Err(at) => at,
             };
+            let entry = make(None);
+            let put = Put { weight_before: None, weight: entry.weight() };
             let ascending = last && at == entries.len();
             entries.insert(at, entry);
             if entries.len() <= LEAF_MAX {
-                return (None, None);
+                return (put, None);
             }
             let right = entries.split_off(if ascending { LEAF_MAX } else { entries.len() / 2 });
             let separator = Box::from(right[0].key());
             let right = Node::Leaf(right);
-            (None, Some((separator, weight_of(&right), Arc::new(right))))
+            (put, Some((separator, weight_of(&right), Arc::new(right))))
         }
         Node::Inner(inner) => {
-            let child = inner.child_of(entry.key());
+            let child = inner.child_of(key);
             let last = last && child + 1 == inner.children.len();
-            let weight_new = entry.weight();
-            let (replaced, split) = insert_into(&mut inner.children[child], entry, last);
-            inner.weights[child] = inner.weights[child] + weight_new - replaced.unwrap_or(0);
+            let (put, split) = insert_into(&mut inner.children[child], key, make, last);
+            inner.weights[child] = inner.weights[child] + put.weight - put.weight_before.unwrap_or(0);
             if let Some((separator, weight, right)) = split {
                 inner.weights[child] -= weight;
                 Arc::make_mut(&mut inner.separators).insert(child, separator);
@@ -245,7 +262,7 @@ fn insert_into<E: Entry>(node: &mut Arc<Node<E>>, entry: Arc<E>, last: bool) -> 
                 inner.children.insert(child + 1, right);
             }
             if inner.children.len() <= INNER_MAX {
-                return (replaced, None);
+                return (put, None);
             }
             let half = if last { INNER_MAX } else { inner.children.len() / 2 };
             let separators = Arc::make_mut(&mut inner.separators);
@@ -257,7 +274,7 @@ fn insert_into<E: Entry>(node: &mut Arc<Node<E>>, entry: Arc<E>, last: bool) -> 
                 children: inner.children.split_off(half),
             };
             let weight = right.weights.iter().sum();
-            (replaced, Some((separator, weight, Arc::new(Node::Inner(right)))))
+            (put, Some((separator, weight, Arc::new(Node::Inner(right)))))
         }
     }
 }
