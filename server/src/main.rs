@@ -87,7 +87,7 @@ async fn serve(config: Config) -> End {
     let signal = tokio::select! {
         biased;
         signal = &mut told => {
-            tracing::info!(signal = ?signal, "received a signal; stopping");
+            tracing::info!(signal = if signal == Signal::INT { "interrupt" } else { "terminated" }, "received a signal; stopping");
             Some(signal)
         }
         _ = member.failed() => None,

@@ -43,6 +43,9 @@ use tokio::task::JoinSet;
 /// policy allows takes seconds; what is slower than this is stuck.
 const READY_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// Bytes of the newest log records that the log keeps in memory.
+const WAL_TAIL_BYTES: usize = 1 << 20;
+
 /// A member's node with what keeps it running.
 pub struct Started {
     /// The handle.
@@ -207,7 +210,8 @@ async fn open_log(config: &Config, data_dir: &DataDir, metrics: &Arc<Metrics>) -
     let directory = data_dir.wal().to_path_buf();
     let sync = if config.local.unsafe_no_fsync { SyncPolicy::Never } else { SyncPolicy::Fsync };
     let observer = Some(Arc::new(WalReport(Arc::clone(metrics))) as _);
-    let options = WalOptions { sync, observer, ..WalOptions::default() };
+    // Consensus keeps the newest entries decoded; the log's own copy of them only has to bridge a sync.
+    let options = WalOptions { sync, observer, tail_bytes_max: WAL_TAIL_BYTES, ..WalOptions::default() };
     on_blocking_thread("opening the log", move || {
         Wal::open(Arc::new(OsFileSystem), &directory, options).map_err(|error| Fault::new(error.to_string()))
     })
