@@ -165,7 +165,7 @@ impl Schema {
             match field.r#type() {
                 Type::Message if depth == 0 => delimited_field(number, &[], &mut encoded),
                 Type::Message => {
-                    delimited_field(number, &self.encode(field.type_name(), depth - 1, tape), &mut encoded)
+                    delimited_field(number, &self.encode(field.type_name(), depth - 1, tape), &mut encoded);
                 }
                 Type::Bytes => delimited_field(number, &tape.bytes(12), &mut encoded),
                 Type::String if tape.below(32) == 31 => {

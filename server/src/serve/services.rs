@@ -64,7 +64,6 @@ pub fn endpoints(node: &Node) -> Endpoints {
 }
 
 /// The HTTP side of a client port.
-#[must_use]
 pub fn client_http(node: &Node) -> Router {
     let http = &node.config.local.http;
     let rules = AccessRules {

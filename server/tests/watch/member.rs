@@ -140,7 +140,9 @@ impl Member {
             let router = Server::builder().add_service(pb::watch_server::WatchServer::new(service));
             // Without this a small response waits for the acknowledgement of the one before, 40 ms.
             let sockets = TcpListenerStream::new(listener).inspect(|socket| {
-                socket.as_ref().map_or((), |socket| socket.set_nodelay(true).expect("a live socket"))
+                if let Ok(socket) = socket {
+                    socket.set_nodelay(true).expect("a live socket");
+                }
             });
             router.serve_with_incoming(sockets).await.expect("the server serves");
         });
