@@ -40,6 +40,7 @@ fn run(config: Config) -> ExitCode {
         }
     };
     config.log_at_start();
+    quorate::serve::files::raise_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -15,6 +15,7 @@ use crate::metrics::{Metrics, MetricsOptions};
 use crate::node::Node;
 use crate::node::start::{Started, start};
 use crate::serve::connection::Connections;
+use crate::serve::files;
 use crate::serve::listen::{Socket, SocketOptions};
 use crate::serve::services;
 use crate::serve::split::Split;
@@ -25,7 +26,7 @@ use quorate_proto::wire::grpc_health::health_check_response::ServingStatus;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
 
@@ -63,7 +64,7 @@ impl Member {
         let metrics = Arc::new(Metrics::new(&MetricsOptions { server_version: ETCD_VERSION.to_owned(), extensive }));
         let started = start(Arc::clone(&config), Arc::clone(&metrics)).await?;
         let node = started.node.clone();
-        metrics.set_source(Arc::new(node.clone()));
+        metrics.set_source(Arc::new(node.scraped()));
         for (gate, enabled) in config.cluster.gates.iter() {
             metrics.server.set_feature(gate.name, gate.stage.as_str(), enabled);
         }
@@ -75,11 +76,12 @@ impl Member {
         let service =
             Split::both(&services::layer(&node), services::routes(&node, health), shared_port.then(|| http.clone()));
         let mut ports = Ports::new(&config);
-        let client_addresses = ports.open(&urls.listen_client, &service).await?;
-        ports.open(&urls.listen_client_http, &Split::http(http)).await?;
+        let client_addresses = ports.open(&urls.listen_client, &service, true).await?;
+        ports.open(&urls.listen_client_http, &Split::http(http), true).await?;
         let endpoints = services::endpoints(&node);
-        ports.open(&urls.listen_peer, &Split::http(peer_router(endpoints.clone()))).await?;
-        let metrics_addresses = ports.open(&urls.listen_metrics, &Split::http(metrics_router(endpoints))).await?;
+        ports.open(&urls.listen_peer, &Split::http(peer_router(endpoints.clone())), true).await?;
+        let metrics_addresses =
+            ports.open(&urls.listen_metrics, &Split::http(metrics_router(endpoints)), false).await?;
         for address in &client_addresses {
             tracing::info!(address = %address, "serving client traffic insecurely; this is strongly discouraged!");
         }
@@ -112,7 +114,7 @@ impl Member {
         let (connections, service) = (self.connections.clone(), self.service.clone());
         let connector = tower::service_fn(move |_: http::Uri| {
             let (near, far) = tokio::io::duplex(PIPE_BYTES);
-            connections.serve(far, service.clone());
+            connections.serve(far, service.clone(), None);
             async move { Ok::<_, std::io::Error>(TokioIo::new(near)) }
         });
         Endpoint::from_static("http://member.invalid").connect_with_connector_lazy(connector)
@@ -123,7 +125,7 @@ impl Member {
         self.started.node.fatal.reported().await
     }
 
-    /// Stops: nobody new gets in, calls inside finish, everything is flushed.
+    /// Stops: nobody new gets in, calls inside finish, everything is flushed, and the directory is free.
     ///
     /// # Errors
     /// The fault that ended the member, or one of the last flush.
@@ -133,7 +135,9 @@ impl Member {
         while self.listeners.join_next().await.is_some() {}
         self.started.begin_stop();
         self.connections.end(DRAIN).await;
-        self.started.finish_stop().await
+        let Self { started, service, connections, .. } = self;
+        drop((service, connections));
+        started.finish_stop().await
     }
 }
 
@@ -143,6 +147,8 @@ struct Ports {
     listeners: JoinSet<()>,
     stop: watch::Sender<bool>,
     options: SocketOptions,
+    /// How many clients may be connected. Files that a connection does not take are left for the store and the log.
+    places: Arc<Semaphore>,
 }
 
 impl Ports {
@@ -152,16 +158,24 @@ impl Ports {
             connections: Connections::new(config),
             listeners: JoinSet::new(),
             stop: watch::Sender::new(false),
+            places: Arc::new(Semaphore::new(files::connections_max())),
             options: SocketOptions { reuse_port: settings.reuse_port, reuse_address: settings.reuse_address },
         }
     }
 
-    async fn open(&mut self, urls: &[crate::config::url::Url], service: &Split) -> Result<Vec<SocketAddr>, Fault> {
+    async fn open(
+        &mut self,
+        urls: &[crate::config::url::Url],
+        service: &Split,
+        limited: bool,
+    ) -> Result<Vec<SocketAddr>, Fault> {
         let mut addresses = Vec::new();
         for url in urls {
             let socket = Socket::bind(url, self.options).await?;
             addresses.extend(socket.address());
-            self.listeners.spawn(socket.accept(service.clone(), self.connections.clone(), self.stop.subscribe()));
+            let places = limited.then(|| Arc::clone(&self.places));
+            let accept = socket.accept(service.clone(), self.connections.clone(), places, self.stop.subscribe());
+            self.listeners.spawn(accept);
         }
         Ok(addresses)
     }

@@ -37,8 +37,8 @@ pub const PROPOSALS_IN_FLIGHT_MAX: usize = 32_768;
 pub const PROPOSALS_IN_FLIGHT_BYTES_MAX: usize = 256 << 20;
 
 /// Bytes of the newest log entries kept decoded, so that apply and replication do not decode what was just proposed. When
-/// full the oldest leave, and are read from the log. Two apply rounds fit.
-pub const LOG_TAIL_BYTES_MAX: usize = 16 << 20;
+/// full the oldest leave, and are read from the log. One apply round fits.
+pub const LOG_TAIL_BYTES_MAX: usize = 8 << 20;
 /// Bytes of one message of log entries to a peer; at least one entry is always sent.
 pub const REPLICATION_BYTES_MAX: usize = 1 << 20;
 /// Flushed entries that stay in the log for members that lag a little (`--snapshot-catchup-entries`, contract §6.2).
@@ -53,7 +53,7 @@ pub const TRIM_STEP_ROWS: usize = 64;
 /// The pause between two steps of physical compaction, in which apply rounds get through.
 pub const TRIM_PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
 /// Encoded bytes of the newest rows kept in memory; older ones are read from the engine.
-pub const ROW_CACHE_BYTES: u64 = 64 << 20;
+pub const ROW_CACHE_BYTES: u64 = 48 << 20;
 /// Roots of past revisions kept so that pages of a pinned list have exact counts in logarithmic time. When full the
 /// least recently used goes, and its pages count by walking.
 pub const PINNED_VIEWS_MAX: usize = 32;

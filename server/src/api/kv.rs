@@ -46,7 +46,7 @@ impl KvService {
     }
 
     async fn answer_txn(&self, request: TxnRequest) -> Result<TxnResponse, Unanswered> {
-        self.node.check_quota(check::cost::txn(&request))?;
+        self.node.check_quota(check::cost::txn(&request)).await?;
         check::txn(&request, self.txn_ops_max())?;
         let mut response = if txn::is_read_only(&request) {
             if !txn::is_serializable(&request) {
@@ -107,7 +107,7 @@ impl Kv for KvService {
 
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
         let request = request.into_inner();
-        self.node.check_quota(check::cost::put(&request))?;
+        self.node.check_quota(check::cost::put(&request)).await?;
         check::put(&request).map_err(Unanswered::from)?;
         let answer = self.node.propose(command::Request::Put(request)).await?;
         let mut response = PutResponse::expect_from(answer)?;

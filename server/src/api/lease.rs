@@ -39,7 +39,7 @@ async fn keep_alive(node: &Node, lease: i64) -> Result<LeaseKeepAliveResponse, U
 #[tonic::async_trait]
 impl Lease for LeaseService {
     async fn lease_grant(&self, request: Request<LeaseGrantRequest>) -> Result<Response<LeaseGrantResponse>, Status> {
-        self.node.check_quota(check::cost::lease_grant())?;
+        self.node.check_quota(check::cost::lease_grant()).await?;
         let mut response = self.node.grant_lease(request.into_inner()).await?;
         self.node.complete(&mut response.header);
         Ok(Response::new(response))

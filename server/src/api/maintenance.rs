@@ -3,7 +3,6 @@
 use super::not_served;
 use crate::node::Node;
 use crate::node::propose::Expect;
-use crate::store::read::blocking;
 use crate::trouble::{Trouble, Unanswered};
 use crate::version::{CLUSTER_VERSION, ETCD_VERSION};
 use futures::stream::BoxStream;
@@ -49,12 +48,16 @@ impl MaintenanceService {
     async fn answer_hash_kv(&self, revision: i64) -> Result<HashKvResponse, Unanswered> {
         let started = Instant::now();
         let store = Arc::clone(&self.node.store);
-        let (newest, hash) = blocking(move || {
-            let view = store.view();
-            let state = Hashed { index: &view.index, revision: view.revision, compact_revision: view.compact_revision };
-            Ok((view.revision, hash_key_space(state, &**store.engine(), revision)??))
-        })
-        .await?;
+        let (newest, hash) = self
+            .node
+            .store
+            .blocking(move || {
+                let view = store.view();
+                let state =
+                    Hashed { index: &view.index, revision: view.revision, compact_revision: view.compact_revision };
+                Ok((view.revision, hash_key_space(state, &**store.engine(), revision)??))
+            })
+            .await?;
         self.node.metrics.hashed_key_space(started.elapsed());
         Ok(HashKvResponse {
             header: Some(self.node.header(newest)),
@@ -109,11 +112,13 @@ impl Maintenance for MaintenanceService {
         let started = Instant::now();
         let engine = Arc::clone(self.node.store.engine());
         let _inflight = self.node.metrics.defragmenting();
-        blocking(move || {
-            engine.flush()?;
-            Ok(engine.reclaim()?)
-        })
-        .await?;
+        self.node
+            .store
+            .blocking(move || {
+                engine.flush()?;
+                Ok(engine.reclaim()?)
+            })
+            .await?;
         self.node.metrics.defragmented(started.elapsed());
         tracing::info!(took = ?started.elapsed(), "finished defragmenting");
         Ok(Response::new(DefragmentResponse { header: None }))
@@ -122,7 +127,8 @@ impl Maintenance for MaintenanceService {
     async fn hash(&self, _: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
         let started = Instant::now();
         let store = Arc::clone(&self.node.store);
-        let (revision, hash) = blocking(move || Ok((store.view().revision, hash_tables(&**store.engine())?))).await?;
+        let work = move || Ok((store.view().revision, hash_tables(&**store.engine())?));
+        let (revision, hash) = self.node.store.blocking(work).await?;
         self.node.metrics.hashed(started.elapsed());
         Ok(Response::new(HashResponse { header: Some(self.node.header(revision)), hash }))
     }

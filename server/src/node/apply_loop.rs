@@ -21,7 +21,7 @@ use quorate_core::storage::{Table, Write};
 use quorate_proto::internal::StoredMembership;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// What was written since the engine was flushed, for the flush policy.
@@ -51,6 +51,8 @@ pub struct ApplyLoop {
     pub written: Arc<Written>,
     /// What dashboards see.
     pub metrics: Arc<Metrics>,
+    /// A round that takes longer is logged (`--warning-apply-duration`).
+    pub slow_round: Duration,
 }
 
 impl ApplyLoop {
@@ -97,7 +99,12 @@ impl ApplyLoop {
             self.watchers.publish(Published { revision_after, changes });
         }
         self.follow(&effects);
-        self.metrics.round(entries.len(), counts, started.elapsed());
+        let took = started.elapsed();
+        self.metrics.round(entries.len(), counts, took);
+        if took > self.slow_round {
+            self.metrics.server.slow_applies.inc();
+            tracing::warn!(?took, threshold = ?self.slow_round, entries = entries.len(), "applying took long");
+        }
         Ok(outcomes)
     }
 

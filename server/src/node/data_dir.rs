@@ -50,8 +50,20 @@ impl DataDir {
             }
         }
         warn_of_open_permissions(root);
-        make(&wal)?;
+        if identity.is_some() {
+            make(&wal)?;
+        }
         Ok(Self { root: root.to_path_buf(), wal, identity, _lock: lock })
+    }
+
+    /// Makes a new member's directory its own. Before this nothing is written that a later start would stumble over.
+    ///
+    /// # Errors
+    /// A fault when the directory cannot be written.
+    pub fn claim(&mut self, identity: Identity) -> Result<(), Fault> {
+        identity.write(&self.root)?;
+        self.identity = Some(identity);
+        make(&self.wal)
     }
 
     /// The directory itself.
@@ -182,6 +194,15 @@ mod tests {
         assert!(refused(root.path()).contains("is not empty (it has `notes.txt`)"));
         fs::rename(root.path().join("notes.txt"), root.path().join("store")).expect("renamed");
         assert!(refused(root.path()).contains("no identity.json"));
+    }
+
+    #[test]
+    fn a_start_that_came_to_nothing_leaves_a_directory_that_starts() {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        drop(DataDir::open(root.path(), None).expect("opened"));
+        let mut again = DataDir::open(root.path(), None).expect("opened again");
+        again.claim(Identity { member_id: MemberId(1), cluster_id: 2 }).expect("claimed");
+        assert!(again.wal().is_dir());
     }
 
     #[test]

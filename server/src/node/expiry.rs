@@ -22,8 +22,9 @@ const SCAN_INTERVAL: Duration = Duration::from_millis(500);
 /// the same second are gone well before four.
 const IN_FLIGHT_MAX: usize = 512;
 
-/// Ends leases until the member stops. `granted` wakes it out of its sleep when there are no leases.
-pub(super) async fn run(node: Node, granted: Arc<Notify>) {
+/// Ends leases until the member stops. `clock_set` wakes it when there were no leases and now there are: after a grant, and
+/// after the clock of a new leader has started.
+pub(super) async fn run(node: Node, clock_set: Arc<Notify>) {
     loop {
         let next_due = node.clock.lock().next_due();
         let wait = async {
@@ -32,7 +33,7 @@ pub(super) async fn run(node: Node, granted: Arc<Notify>) {
                     let scan = Instant::now() + SCAN_INTERVAL;
                     tokio::time::sleep_until(due.max(Instant::now()).min(scan).into()).await;
                 }
-                None => granted.notified().await,
+                None => clock_set.notified().await,
             }
         };
         tokio::select! {

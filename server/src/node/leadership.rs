@@ -3,11 +3,14 @@
 //! Rule: the leases' clock runs on the leader only, and what the member believes about leadership is changed in one place.
 
 use super::Node;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+use tokio::sync::Notify;
 
 /// Follows leadership until the member stops.
-pub(super) async fn follow(node: Node) {
+/// `clock_set` wakes whoever sleeps for want of leases.
+pub(super) async fn follow(node: Node, clock_set: Arc<Notify>) {
     let mut changes = node.consensus.changes();
     let mut led_by = None;
     loop {
@@ -26,6 +29,8 @@ pub(super) async fn follow(node: Node) {
             let mut clock = node.clock.lock();
             let leases = node.store.view().leases.clone();
             clock.promote(&leases, Instant::now(), node.config.cluster.election_timeout);
+            drop(clock);
+            clock_set.notify_one();
         } else {
             node.sole_leader.store(false, Ordering::Release);
             node.clock.lock().demote();

@@ -33,33 +33,31 @@ impl Node {
     ///
     /// # Errors
     /// [`Refusal::NoSpace`].
-    pub fn check_quota(&self, cost_bytes: i64) -> Result<(), Unanswered> {
+    pub async fn check_quota(&self, cost_bytes: i64) -> Result<(), Unanswered> {
         let quota = self.quota_bytes();
         if quota == 0 || cost_bytes == 0 {
             return Ok(());
         }
         let view = self.store.view();
+        if view.alarms.any(AlarmType::Nospace) {
+            return Err(Refusal::NoSpace.into());
+        }
         if view.bytes_in_use.saturating_add(cost_bytes) < quota {
             return Ok(());
         }
-        if !view.alarms.any(AlarmType::Nospace) {
-            self.raise_no_space();
-        }
+        self.raise_no_space().await;
         Err(Refusal::NoSpace.into())
     }
 
-    fn raise_no_space(&self) {
+    async fn raise_no_space(&self) {
         let request = Request::Alarm(AlarmRequest {
             action: AlarmAction::Activate.into(),
             member_id: self.identity.member_id.0,
             alarm: AlarmType::Nospace.into(),
         });
         tracing::warn!("the store has reached its quota; raising the NOSPACE alarm");
-        let node = self.clone();
-        tokio::spawn(async move {
-            if let Err(error) = node.propose(request).await {
-                tracing::warn!(%error, "could not raise the NOSPACE alarm; the next refused request tries again");
-            }
-        });
+        if let Err(error) = self.propose(request).await {
+            tracing::warn!(%error, "could not raise the NOSPACE alarm; the next refused request tries again");
+        }
     }
 }

@@ -3,14 +3,14 @@
 //! Rule: dashboards of etcd read true values under etcd's names (contract §8); where a name has no exact counterpart the
 //! nearest honest one is told here and nowhere else.
 
-use super::Node;
+use super::{Inner, Node};
 use crate::metrics::{Metrics, MetricsSource, Op, Sample};
 use quorate_core::machine::{Counts, Outcome};
 use quorate_core::pb::AlarmType;
 use quorate_disk::wal::WalObserver;
 use quorate_proto::internal::{Command, command::Request};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 fn seconds(duration: Duration) -> f64 {
@@ -151,7 +151,21 @@ impl WalObserver for WalReport {
     }
 }
 
-impl MetricsSource for Node {
+/// A node as the metrics know it: they must not keep it, because it keeps them.
+pub(crate) struct Scraped(Weak<Inner>);
+
+impl MetricsSource for Scraped {
+    fn sample(&self) -> Sample {
+        self.0.upgrade().map_or_else(Sample::default, |inner| Node(inner).sample())
+    }
+}
+
+impl Node {
+    /// What a scrape reads this node through.
+    pub(crate) fn scraped(&self) -> Scraped {
+        Scraped(Arc::downgrade(&self.0))
+    }
+
     fn sample(&self) -> Sample {
         let view = self.store.view();
         let status = self.consensus.status();

@@ -81,7 +81,7 @@ pub async fn start(config: Arc<Config>, metrics: Arc<Metrics>) -> Result<Started
     );
 
     let fatal = Fatal::default();
-    let store = Arc::new(Store::new(&machine, Arc::clone(&engine), ROW_CACHE_BYTES));
+    let store = Arc::new(Store::new(&machine, Arc::clone(&engine), ROW_CACHE_BYTES, fatal.clone()));
     let machine = Arc::new(Mutex::new(machine));
     let clock = Arc::new(Mutex::new(LeaseClock::default()));
     let (compacted, granted) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -98,6 +98,7 @@ pub async fn start(config: Arc<Config>, metrics: Arc<Metrics>) -> Result<Started
         granted: Arc::clone(&granted),
         written: Arc::clone(&written),
         metrics: Arc::clone(&metrics),
+        slow_round: config.local.warning_apply_duration,
     };
     let on_fault = {
         let fatal = fatal.clone();
@@ -124,7 +125,7 @@ pub async fn start(config: Arc<Config>, metrics: Arc<Metrics>) -> Result<Started
     }));
 
     let mut tasks = JoinSet::new();
-    tasks.spawn(super::leadership::follow(node.clone()));
+    tasks.spawn(super::leadership::follow(node.clone(), Arc::clone(&granted)));
     tasks.spawn(expiry::run(node.clone(), granted));
     let pace = Pace { rows: TRIM_STEP_ROWS, pause: TRIM_PAUSE };
     let trimmer = Trimmer {
@@ -160,7 +161,7 @@ async fn take_directory(config: &Arc<Config>) -> Result<(DataDir, Identity), Fau
     let config = Arc::clone(config);
     on_blocking_thread("opening the data directory", move || {
         let local = &config.local;
-        let data_dir = DataDir::open(&local.data_dir, local.wal_dir.as_deref())?;
+        let mut data_dir = DataDir::open(&local.data_dir, local.wal_dir.as_deref())?;
         if let Some(identity) = data_dir.identity {
             return Ok((data_dir, identity));
         }
@@ -185,7 +186,7 @@ async fn take_directory(config: &Arc<Config>) -> Result<(DataDir, Identity), Fau
             .map(|(_, id)| MemberId(*id))
             .ok_or_else(|| Fault::new("--initial-cluster names no member"))?;
         let identity = Identity { member_id, cluster_id };
-        identity.write(data_dir.root())?;
+        data_dir.claim(identity)?;
         Ok((data_dir, identity))
     })
     .await

@@ -6,7 +6,10 @@
 
 use super::start::Started;
 use quorate_core::error::Fault;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long to wait for whoever still holds the store when everything has been told to stop.
+const CLOSING: Duration = Duration::from_secs(2);
 
 impl Started {
     /// Tells everything that waits that the member stops: streams end, new proposals are refused.
@@ -29,9 +32,18 @@ impl Started {
             return Err(fault);
         }
         let engine = std::sync::Arc::clone(self.node.store.engine());
+        let open = std::sync::Arc::downgrade(&engine);
         tokio::task::spawn_blocking(move || engine.flush())
             .await
             .map_err(|error| Fault::new(format!("the last flush was interrupted: {error}")))??;
+        let Self { node, data_dir, tasks, .. } = self;
+        drop((node, tasks));
+        // Connections that were cut still hold the node for a moment; the directory is let go after the store is closed.
+        let begun_closing = Instant::now();
+        while open.strong_count() > 0 && begun_closing.elapsed() < CLOSING {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(data_dir);
         tracing::info!(took = ?begun.elapsed(), "the member has stopped");
         Ok(())
     }

@@ -6,9 +6,10 @@ use crate::config::url::{Scheme, Url};
 use quorate_core::error::Fault;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// How long to wait after a failed accept: it fails when descriptors run out, and trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -66,17 +67,32 @@ impl Socket {
         }
     }
 
-    /// Accepts until `stop` says so; connections go on by themselves.
-    pub async fn accept(self, service: Split, connections: Connections, mut stop: watch::Receiver<bool>) {
+    /// Accepts until `stop` says so; connections go on by themselves. With `places`, a connection waits in the kernel until
+    /// there is one.
+    pub async fn accept(
+        self,
+        service: Split,
+        connections: Connections,
+        places: Option<Arc<Semaphore>>,
+        mut stop: watch::Receiver<bool>,
+    ) {
         loop {
-            let accepted = tokio::select! {
+            let next = async {
+                let permit = match &places {
+                    // The semaphore is never closed.
+                    Some(places) => Arc::clone(places).acquire_owned().await.ok(),
+                    None => None,
+                };
+                (permit, self.next().await)
+            };
+            let (permit, accepted) = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
-                accepted = self.next() => accepted,
+                accepted = next => accepted,
             };
             match accepted {
-                Ok(Accepted::Tcp(stream)) => connections.serve(stream, service.clone()),
-                Ok(Accepted::Unix(stream)) => connections.serve(stream, service.clone()),
+                Ok(Accepted::Tcp(stream)) => connections.serve(stream, service.clone(), permit),
+                Ok(Accepted::Unix(stream)) => connections.serve(stream, service.clone(), permit),
                 Err(error) => {
                     tracing::warn!(%error, "could not accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -93,7 +109,8 @@ impl Socket {
         match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                stream.set_nodelay(true)?;
+                // It fails when the client has gone already, which serving it will find out.
+                let _ = stream.set_nodelay(true);
                 Ok(Accepted::Tcp(stream))
             }
             Self::Unix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0)),

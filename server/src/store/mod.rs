@@ -9,6 +9,8 @@
 pub mod pinned;
 pub mod read;
 
+use crate::node::fatal::Fatal;
+use crate::trouble::Unanswered;
 use arc_swap::ArcSwap;
 use pinned::PinnedViews;
 use quorate_core::error::Fault;
@@ -26,6 +28,7 @@ pub struct Store {
     engine: Arc<dyn Engine>,
     rows: CachedRows<dyn Engine>,
     pinned: PinnedViews,
+    fatal: Fatal,
     applied: watch::Sender<u64>,
     trimmed: watch::Sender<i64>,
 }
@@ -39,7 +42,7 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// Opens what a machine was loaded from.
     #[must_use]
-    pub fn new(machine: &Machine, engine: Arc<dyn Engine>, row_cache_bytes: u64) -> Self {
+    pub fn new(machine: &Machine, engine: Arc<dyn Engine>, row_cache_bytes: u64, fatal: Fatal) -> Self {
         let view = machine.view();
         Self {
             applied: watch::Sender::new(view.applied_index.0),
@@ -47,6 +50,7 @@ impl Store {
             view: ArcSwap::from_pointee(view),
             rows: CachedRows::new(Arc::clone(&engine), row_cache_bytes),
             engine,
+            fatal,
             pinned: PinnedViews::default(),
         }
     }
@@ -89,14 +93,33 @@ impl Store {
     ///
     /// # Errors
     /// A fault when the flush fails.
-    pub async fn wait_trimmed(&self, floor: i64) -> Result<(), Fault> {
+    pub async fn wait_trimmed(&self, floor: i64) -> Result<(), Unanswered> {
         let mut trimmed = self.trimmed.subscribe();
         // The sender lives as long as the store, so waiting ends only with the condition.
         let _ = trimmed.wait_for(|trimmed| *trimmed >= floor).await;
         let engine = Arc::clone(&self.engine);
-        tokio::task::spawn_blocking(move || engine.flush())
-            .await
-            .map_err(|error| Fault::new(format!("the flush of a compaction was interrupted: {error}")))?
+        self.blocking(move || Ok(engine.flush()?)).await
+    }
+
+    /// Runs something that may read many rows, or wait for the disk, where it harms nobody. A fault in it ends the member.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Unanswered> + Send + 'static,
+    ) -> Result<T, Unanswered> {
+        let done = tokio::task::spawn_blocking(work).await;
+        let done = done.map_err(|error| Fault::new(format!("a task on the store was interrupted: {error}")))?;
+        self.tell(done)
+    }
+
+    /// Passes on an answer; a fault in it ends the member.
+    fn tell<T>(&self, answer: Result<T, Unanswered>) -> Result<T, Unanswered> {
+        if let Err(Unanswered::Fault(fault)) = &answer {
+            self.fatal.report(fault.clone());
+        }
+        answer
     }
 
     /// Waits until the entry at `index` is applied and published.

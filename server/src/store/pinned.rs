@@ -12,14 +12,30 @@ use quorate_core::limits::PINNED_VIEWS_MAX;
 use quorate_core::mvcc::view::View;
 use std::sync::Arc;
 
-/// Most recently used last.
-#[derive(Default)]
-pub(super) struct PinnedViews(Mutex<Vec<Arc<View>>>);
+pub(super) struct PinnedViews(Mutex<Pinned>);
+
+struct Pinned {
+    /// Views with a lower floor are not kept; the newest compaction's floor.
+    floor: i64,
+    /// Most recently used last.
+    views: Vec<Arc<View>>,
+}
+
+impl Default for PinnedViews {
+    fn default() -> Self {
+        Self(Mutex::new(Pinned { floor: i64::MIN, views: Vec::new() }))
+    }
+}
 
 impl PinnedViews {
     /// Keeps a view for the pages to come.
     pub(super) fn pin(&self, view: &Arc<View>) {
-        let mut views = self.0.lock();
+        let mut pinned = self.0.lock();
+        // The reader may have taken the view before a compaction that has forgotten its like meanwhile.
+        if view.compact_revision < pinned.floor {
+            return;
+        }
+        let views = &mut pinned.views;
         views.retain(|kept| kept.revision != view.revision);
         if views.len() == PINNED_VIEWS_MAX {
             views.remove(0);
@@ -29,7 +45,7 @@ impl PinnedViews {
 
     /// The view of exactly this revision.
     pub(super) fn get(&self, revision: i64) -> Option<Arc<View>> {
-        let mut views = self.0.lock();
+        let views = &mut self.0.lock().views;
         let at = views.iter().position(|view| view.revision == revision)?;
         let view = views.remove(at);
         views.push(Arc::clone(&view));
@@ -38,7 +54,9 @@ impl PinnedViews {
 
     /// Drops the views that a compaction has passed or that hold a lower floor than it: they would keep its rows.
     pub(super) fn forget_below(&self, floor: i64) {
-        self.0.lock().retain(|view| view.compact_revision >= floor);
+        let mut pinned = self.0.lock();
+        pinned.floor = pinned.floor.max(floor);
+        pinned.views.retain(|view| view.compact_revision >= floor);
     }
 }
 
@@ -68,5 +86,14 @@ mod tests {
         [10, 20, 30].into_iter().for_each(|revision| pinned.pin(&view(revision)));
         pinned.forget_below(10);
         assert_eq!([10, 20, 30].map(|revision| pinned.get(revision).is_some()), [false, true, true]);
+    }
+
+    #[test]
+    fn a_view_from_before_a_compaction_is_not_pinned_after_it() {
+        let pinned = PinnedViews::default();
+        let before = view(10);
+        pinned.forget_below(8);
+        pinned.pin(&before);
+        assert!(pinned.get(10).is_none());
     }
 }

@@ -27,10 +27,10 @@ impl Store {
     pub async fn range(self: &Arc<Self>, request: RangeRequest) -> Result<RangeResponse, Unanswered> {
         let view = self.view();
         if self.is_small(&view, &request) {
-            return self.range_in(&view, &request);
+            return self.tell(self.range_in(&view, &request));
         }
         let store = Arc::clone(self);
-        blocking(move || store.range_in(&view, &request)).await
+        self.blocking(move || store.range_in(&view, &request)).await
     }
 
     /// True when answering touches few keys.
@@ -61,26 +61,19 @@ impl Store {
     pub async fn read_only_txn(self: &Arc<Self>, request: TxnRequest) -> Result<TxnResponse, Unanswered> {
         let store = Arc::clone(self);
         let answer = move || Ok(txn::read_only(&store.view(), store.rows(), &request)??);
-        blocking(answer).await
+        self.blocking(answer).await
     }
 
     /// The next part of a streamed range: see [`RangeStream`].
     async fn next_part(self: &Arc<Self>, request: RangeRequest) -> Result<(i64, RangeResponse), Unanswered> {
         let view = self.view();
         let store = Arc::clone(self);
-        blocking(move || Ok((view.revision, store.range_in(&view, &request)?))).await
+        self.blocking(move || Ok((view.revision, store.range_in(&view, &request)?))).await
     }
 }
 
 fn source<'a>(view: &'a View, rows: &'a dyn Rows) -> Source<'a> {
     Source { index: &view.index, revision: view.revision, compact_revision: view.compact_revision, rows }
-}
-
-/// Runs something that may read many rows where it harms nobody.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Unanswered> + Send + 'static,
-) -> Result<T, Unanswered> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Fault::new(format!("a read was interrupted: {error}")))?
 }
 
 /// A range in parts, all at the revision of the first (contract §2.4).

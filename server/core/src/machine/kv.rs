@@ -36,9 +36,18 @@ impl Machine {
 
     /// What can refuse a put when it is applied: its lease must exist, and what it keeps must be there.
     pub(crate) fn check_put(&self, request: &PutRequest) -> Result<(), Refusal> {
+        self.check_lease(request)?;
+        self.check_kept(request)
+    }
+
+    pub(crate) fn check_lease(&self, request: &PutRequest) -> Result<(), Refusal> {
         if request.lease != 0 && self.leases.get(LeaseId(request.lease)).is_none() {
             return Err(Refusal::LeaseNotFound);
         }
+        Ok(())
+    }
+
+    pub(crate) fn check_kept(&self, request: &PutRequest) -> Result<(), Refusal> {
         if (request.ignore_value || request.ignore_lease) && self.index.live(&request.key).is_none() {
             return Err(Refusal::KeyNotFound);
         }

@@ -55,7 +55,11 @@ impl Machine {
         for operation in branch(request, path).1 {
             match &operation.request {
                 Some(Request::RequestRange(range)) => self.check_inner_range(range)?,
-                Some(Request::RequestPut(put)) => self.check_put(put)?,
+                Some(Request::RequestPut(put)) => {
+                    // A transaction looks at the key before the lease; a put by itself does it the other way round.
+                    self.check_kept(put)?;
+                    self.check_lease(put)?;
+                }
                 Some(Request::RequestTxn(nested)) => self.check_txn(nested, path)?,
                 Some(Request::RequestDeleteRange(_)) | None => {}
             }

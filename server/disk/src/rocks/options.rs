@@ -30,7 +30,7 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             block_cache_bytes: 32 << 20,
-            write_buffer_bytes_total: 64 << 20,
+            write_buffer_bytes_total: 48 << 20,
             max_background_jobs: 2,
             open_files_max: 512,
         }

@@ -31,7 +31,7 @@ pub struct FlushPolicy {
 
 impl Default for FlushPolicy {
     fn default() -> Self {
-        Self { bytes: 48 << 20, entries: 100_000, interval: Duration::from_secs(30) }
+        Self { bytes: 32 << 20, entries: 100_000, interval: Duration::from_secs(30) }
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "strict-reconfig-check",
         Kind::Bool,
         "true",
-        Effect::Now,
+        Effect::NotYet("members cannot be changed in this build"),
         "Refuse a change of members that would lose the quorum.",
     ),
     flag(
@@ -55,7 +55,13 @@ pub(super) const FLAGS: &[Flag] = &[
         Effect::Now,
         "Ask before starting an election, so that a member that comes back disturbs nobody.",
     ),
-    flag("max-learners", Kind::Int, "1", Effect::Now, "Learners allowed in the cluster."),
+    flag(
+        "max-learners",
+        Kind::Int,
+        "1",
+        Effect::NotYet("members cannot be changed in this build"),
+        "Learners allowed in the cluster.",
+    ),
     flag(
         "raft-read-timeout",
         Kind::Duration,

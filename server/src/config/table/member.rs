@@ -13,7 +13,13 @@ pub(super) const FLAGS: &[Flag] = &[
         "Directory that holds all of this member's data; derived from the name when empty.",
     ),
     flag("wal-dir", Kind::Text, "", Effect::Now, "Separate directory for the log, for example on a faster disk."),
-    flag("snapshot-count", Kind::Uint, "10000", Effect::Now, "Log entries between two checkpoints of the log."),
+    flag(
+        "snapshot-count",
+        Kind::Uint,
+        "10000",
+        Effect::NoMeaning("the log is dropped behind what the store has flushed"),
+        "Log entries between two checkpoints of the log.",
+    ),
     flag(
         "snapshot-catchup-entries",
         Kind::Uint,
@@ -78,7 +84,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "grpc-keepalive-min-time",
         Kind::Duration,
         "5s",
-        Effect::Now,
+        Effect::NoMeaning("clients may ping as often as they like"),
         "A client that pings more often than this is disconnected.",
     ),
     flag(
@@ -95,13 +101,7 @@ pub(super) const FLAGS: &[Flag] = &[
         Effect::Now,
         "How long a pinged client may stay silent before it is disconnected; 0 is for ever.",
     ),
-    flag(
-        "socket-reuse-port",
-        Kind::Bool,
-        "false",
-        Effect::NotYet("listeners are opened without SO_REUSEPORT"),
-        "Let several processes listen on the same port.",
-    ),
+    flag("socket-reuse-port", Kind::Bool, "false", Effect::Now, "Let several processes listen on the same port."),
     flag(
         "socket-reuse-address",
         Kind::Bool,

@@ -99,20 +99,8 @@ pub(super) const FLAGS: &[Flag] = &[
         Effect::NotYet(TLS),
         "Newest TLS version to allow: TLS1.2, TLS1.3, or empty for no limit.",
     ),
-    flag(
-        "cors",
-        Kind::Origins,
-        "*",
-        Effect::NotYet("the JSON gateway is not in this build"),
-        "Origins that browsers may call from; * is all.",
-    ),
-    flag(
-        "host-whitelist",
-        Kind::Set,
-        "*",
-        Effect::NotYet("Host headers are not checked in this build"),
-        "Host names that plain HTTP requests may ask for; * is all.",
-    ),
+    flag("cors", Kind::Origins, "*", Effect::Now, "Origins that browsers may call from; * is all."),
+    flag("host-whitelist", Kind::Set, "*", Effect::Now, "Host names that plain HTTP requests may ask for; * is all."),
     flag(
         "auth-token",
         Kind::Text,

@@ -3,6 +3,8 @@
 use super::flag;
 use crate::config::flag::{Effect, Flag, Kind};
 
+const PACED: &str = "compaction goes in small steps between writes";
+
 pub(super) const FLAGS: &[Flag] = &[
     flag(
         "config-file",
@@ -27,8 +29,20 @@ pub(super) const FLAGS: &[Flag] = &[
         Effect::NotYet("auto-compaction is not in this build"),
         "What to keep: hours or a duration when periodic, revisions otherwise; 0 is off.",
     ),
-    flag("compaction-batch-limit", Kind::Int, "0", Effect::Now, "Keys to remove at once while compacting; 0 is 1000."),
-    flag("compaction-sleep-interval", Kind::Duration, "0s", Effect::Now, "Pause between two such batches; 0 is 10ms."),
+    flag(
+        "compaction-batch-limit",
+        Kind::Int,
+        "0",
+        Effect::NoMeaning(PACED),
+        "Keys to remove at once while compacting; 0 is 1000.",
+    ),
+    flag(
+        "compaction-sleep-interval",
+        Kind::Duration,
+        "0s",
+        Effect::NoMeaning(PACED),
+        "Pause between two such batches; 0 is 10ms.",
+    ),
     flag(
         "watch-progress-notify-interval",
         Kind::Duration,
@@ -110,7 +124,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "force-new-cluster",
         Kind::Bool,
         "false",
-        Effect::Now,
+        Effect::NotYet("clusters have one member in this build, so there are no others to drop"),
         "Start as the only member of a new cluster from this member's own data.",
     ),
 ];
