@@ -66,7 +66,8 @@ impl Naive {
     }
 
     pub(crate) fn put(&mut self, request: &PutRequest) -> Result<PutResponse, Refusal> {
-        self.check_put(request)?;
+        self.check_lease(request)?;
+        self.check_kept(request)?;
         let mut work = self.begin();
         let response = put(&mut work, request);
         self.commit(work);
@@ -200,10 +201,14 @@ impl Naive {
         }
     }
 
-    fn check_put(&self, request: &PutRequest) -> Result<(), Refusal> {
+    fn check_lease(&self, request: &PutRequest) -> Result<(), Refusal> {
         if request.lease != 0 && !self.leases.contains(&request.lease) {
             return Err(Refusal::LeaseNotFound);
         }
+        Ok(())
+    }
+
+    fn check_kept(&self, request: &PutRequest) -> Result<(), Refusal> {
         if (request.ignore_value || request.ignore_lease) && !self.now().contains_key(&request.key) {
             return Err(Refusal::KeyNotFound);
         }
@@ -213,7 +218,10 @@ impl Naive {
     fn check_txn(&self, request: &TxnRequest) -> Result<(), Refusal> {
         for operation in self.branch(request).1 {
             match operation.request.as_ref().expect("checked before") {
-                Request::RequestPut(put) => self.check_put(put)?,
+                Request::RequestPut(put) => {
+                    self.check_kept(put)?;
+                    self.check_lease(put)?;
+                }
                 Request::RequestTxn(txn) => self.check_txn(txn)?,
                 Request::RequestRange(range) if range.revision == 0 => {}
                 Request::RequestRange(range) if range.revision > self.revision() => {
