@@ -11,10 +11,10 @@ const RESERVED: u64 = 768;
 /// Raises the soft limit on open files to the hard one, as Go programs do; etcd's users count on it.
 pub fn raise_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum {
-        if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-            tracing::warn!(%error, ?current, ?maximum, "could not raise the limit on open files");
-        }
+    if current != maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+    {
+        tracing::warn!(%error, ?current, ?maximum, "could not raise the limit on open files");
     }
 }
 
