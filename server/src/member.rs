@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let member = quorate::Member::start(quorate::config::Config::single_node("./data".into())).await?;
+//! let member = quorate::Member::start(quorate::config::Config::single_node("./data")).await?;
 //! let channel = member.channel();          // a gRPC channel without a socket
 //! # drop(channel);
 //! member.stop().await?;
